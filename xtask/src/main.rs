@@ -1,1 +1,70 @@
-fn main() {}
+//! The one entry to every chore: `cargo xtask --help`.
+
+#![forbid(unsafe_code)]
+
+mod process;
+mod suites;
+mod summary;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::process::run;
+use crate::suites::Strictness;
+use crate::workspace::cargo;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The one entry to every chore"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run the test suites, one after the other, and sum up
+    ///
+    /// A suite whose tools are missing and cannot be installed is NOT RUN: the summary says why and
+    /// counts it as skipped. With CI=true in the environment that is a failure.
+    Test {
+        /// The suites to run; all when none is named
+        #[arg(value_name = "SUITE", value_parser = suites::names())]
+        suites: Vec<String>,
+        /// Say which suites there are and what each shows
+        #[arg(long)]
+        list: bool,
+    },
+    /// Run every suite as CI does: what cannot run is a failure
+    Ci,
+    /// Format all Rust code
+    Fmt,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(arguments.chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(chore: Chore) -> Result<ExitCode> {
+    match chore {
+        Chore::Test { list: true, .. } => suites::print_list(),
+        Chore::Test { suites, .. } => return suites::run(&suites, Strictness::from_environment()),
+        Chore::Ci => return suites::run(&[], Strictness::Ci),
+        Chore::Fmt => run(cargo().args(["fmt", "--all"]))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

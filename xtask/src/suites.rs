@@ -1,0 +1,124 @@
+//! The test suites, in the order in which they run.
+
+mod deny;
+mod rust;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+
+use crate::summary::{Counts, Line, Outcome, Summary};
+
+struct Suite {
+    name: &'static str,
+    shows: &'static str,
+    run: fn() -> Result<Outcome>,
+    /// Whether CI fails when it cannot run.
+    must_run_in_ci: bool,
+}
+
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "fmt",
+        shows: "all Rust code is formatted",
+        run: rust::fmt,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "clippy",
+        shows: "no lint of ours is broken, in tests neither",
+        run: rust::clippy,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "rust",
+        shows: "every Rust test of the workspace passes",
+        run: rust::tests,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "doc",
+        shows: "the docs build without a warning",
+        run: rust::doc,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "deny",
+        shows: "bans, licences and sources of all dependencies are as deny.toml wants them",
+        run: deny::bans_licenses_sources,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "advisories",
+        shows: "no dependency has a known vulnerability",
+        run: deny::advisories,
+        // Its database lies outside the package registries, and may be out of reach.
+        must_run_in_ci: false,
+    },
+];
+
+/// Whether a suite that cannot run is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// It is said and counted.
+    Developer,
+    /// It is a failure.
+    Ci,
+}
+
+impl Strictness {
+    pub(crate) fn from_environment() -> Self {
+        match std::env::var("CI") {
+            Ok(value) if value == "true" => Self::Ci,
+            _ => Self::Developer,
+        }
+    }
+}
+
+pub(crate) fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(SUITES.iter().map(|suite| suite.name))
+}
+
+pub(crate) fn print_list() {
+    for suite in SUITES {
+        println!("{:<12} {}", suite.name, suite.shows);
+    }
+}
+
+/// Runs the named suites, or all.
+pub(crate) fn run(names: &[String], strictness: Strictness) -> Result<ExitCode> {
+    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    let mut summary = Summary::default();
+    for suite in SUITES.iter().filter(wanted) {
+        println!("\n== {}: {}\n", suite.name, suite.shows);
+        summary.0.push(run_one(suite, strictness));
+    }
+    println!("\n== summary\n\n{summary}");
+    Ok(match summary.succeeded() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "says how long a suite took on this machine; no device's clock is involved"
+)]
+fn run_one(suite: &Suite, strictness: Strictness) -> Line {
+    let start = Instant::now();
+    let outcome = (suite.run)().unwrap_or_else(|error| {
+        println!("{}: {error:#}", suite.name);
+        Outcome::Ran(Counts::one(false))
+    });
+    if let Outcome::NotRun(why) = &outcome {
+        println!("NOT RUN: {why}");
+    }
+    Line {
+        suite: suite.name,
+        outcome,
+        took: start.elapsed(),
+        must_run: strictness == Strictness::Ci && suite.must_run_in_ci,
+    }
+}
