@@ -5,3 +5,5 @@
 
 pub mod bytes;
 pub mod ids;
+pub mod roles;
+pub mod rules;
