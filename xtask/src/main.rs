@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bindings;
 mod process;
 mod suites;
 mod summary;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::bindings::Language;
 use crate::process::run;
 use crate::suites::Strictness;
 use crate::workspace::cargo;
@@ -46,6 +48,11 @@ enum Chore {
     Ci,
     /// Format all Rust code
     Fmt,
+    /// Generate Kotlin and Swift from the library, into the target folder
+    Bindings {
+        /// The languages to generate; both when none is named
+        languages: Vec<Language>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +71,10 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Test { list: true, .. } => suites::print_list(),
         Chore::Test { suites, .. } => return suites::run(&suites, Strictness::from_environment()),
         Chore::Ci => return suites::run(&[], Strictness::Ci),
+        Chore::Bindings { languages } if languages.is_empty() => {
+            bindings::generate(&Language::ALL)?
+        }
+        Chore::Bindings { languages } => bindings::generate(&languages)?,
         Chore::Fmt => run(cargo().args(["fmt", "--all"]))?,
     }
     Ok(ExitCode::SUCCESS)

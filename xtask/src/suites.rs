@@ -1,6 +1,7 @@
 //! The test suites, in the order in which they run.
 
 mod deny;
+mod kotlin;
 mod rust;
 
 use std::process::ExitCode;
@@ -42,6 +43,12 @@ const SUITES: &[Suite] = &[
         name: "doc",
         shows: "the docs build without a warning",
         run: rust::doc,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "kotlin",
+        shows: "Kotlin on a JVM calls the library through its generated bindings",
+        run: kotlin::tests,
         must_run_in_ci: true,
     },
     Suite {

@@ -1,1 +1,5 @@
-fn main() { uniffi::uniffi_bindgen_main() }
+//! Generates Kotlin and Swift from the built library: `cargo xtask bindings`.
+
+fn main() {
+    uniffi::uniffi_bindgen_main();
+}
