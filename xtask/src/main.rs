@@ -7,6 +7,7 @@ mod process;
 mod suites;
 mod summary;
 mod tools;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;
@@ -48,6 +49,12 @@ enum Chore {
     Ci,
     /// Format all Rust code
     Fmt,
+    /// Build the guest's page into portal/web/dist, whose files are kept in the repository
+    Web {
+        /// Fail when what is kept is not what the sources build
+        #[arg(long)]
+        check: bool,
+    },
     /// Generate Kotlin and Swift from the library, into the target folder
     Bindings {
         /// The languages to generate; both when none is named
@@ -75,6 +82,8 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
             bindings::generate(&Language::ALL)?
         }
         Chore::Bindings { languages } => bindings::generate(&languages)?,
+        Chore::Web { check: true } => web::build_and_compare()?,
+        Chore::Web { check: false } => web::build()?,
         Chore::Fmt => run(cargo().args(["fmt", "--all"]))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 mod deny;
 mod kotlin;
 mod rust;
+mod web;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -43,6 +44,12 @@ const SUITES: &[Suite] = &[
         name: "doc",
         shows: "the docs build without a warning",
         run: rust::doc,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "web",
+        shows: "the guest's page is built from its sources as kept, and its unit tests pass",
+        run: web::build_and_tests,
         must_run_in_ci: true,
     },
     Suite {
