@@ -1,1 +1,3 @@
 //! aliro
+
+pub mod document;
