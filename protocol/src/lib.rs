@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod bytes;
+pub mod doorlink;
 pub mod ids;
 pub mod roles;
 pub mod rules;

@@ -1,0 +1,125 @@
+//! Keys: what staff issue, edit and withdraw.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DoorId, KeyId, PersonId};
+use crate::rules::{AccessRules, Status};
+
+/// How a key is presented at a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// By the phone of each of its persons (kind `virtual`: phone straight to the lock), and by
+    /// rotating codes from the same phone.
+    Mobile,
+    /// By rotating codes of whoever opens its link: an individual QR key. Its name is what the recipient sees.
+    Qr,
+}
+
+/// Which doors a key opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KeyDoors {
+    /// All, those added later included.
+    All,
+    /// These.
+    Some(Vec<DoorId>),
+}
+
+/// `POST …/keys` and, whole, `PUT …/keys/{key}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeyDraft {
+    /// The name.
+    pub name: String,
+    /// How it is presented. Cannot be edited later.
+    pub kind: KeyKind,
+    /// Its holders: at least one for a mobile key. A QR key has none: whoever binds its link holds it.
+    #[serde(default)]
+    pub persons: Vec<PersonId>,
+    /// Its doors: at least one.
+    pub doors: KeyDoors,
+    /// Its rules.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub rules: AccessRules,
+}
+
+/// A key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Key {
+    /// The id.
+    pub id: KeyId,
+    /// The name.
+    pub name: String,
+    /// How it is presented.
+    pub kind: KeyKind,
+    /// Its holders, for staff; a holder sees itself alone.
+    pub persons: Vec<PersonId>,
+    /// Its doors.
+    pub doors: KeyDoors,
+    /// Its rules.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub rules: AccessRules,
+    /// Its state at the moment of the answer, by the property's clock. Phones compute it anew from the rules.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub status: Status,
+    /// Who made it.
+    pub created_by: PersonId,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// For a QR key: what became of its link; missing before it was shared, and for holders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkState>,
+    /// After it was withdrawn: what that has reached, door by door. For staff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawal>,
+}
+
+/// What became of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LinkState {
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// When a browser or phone bound it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_at: Option<DateTime<Utc>>,
+}
+
+/// Proof of withdrawal, from signed door states alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Withdrawal {
+    /// When staff withdrew it.
+    pub withdrawn_at: DateTime<Utc>,
+    /// Each door that the key opened.
+    pub doors: Vec<WithdrawalAtDoor>,
+}
+
+/// One door's part in a withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WithdrawalAtDoor {
+    /// The door.
+    pub door: DoorId,
+    /// When the portal learned, by the door's signature, that the door refuses it; missing until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_at: Option<DateTime<Utc>>,
+    /// The last contact with the door, by network or by a phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_contact: Option<DateTime<Utc>>,
+}
+
+/// `POST …/keys/{key}/link`: a new link. The one before, its passes and its codes end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SharedLink {
+    /// The address to hand over; its fragment is the secret. Shown once: the portal keeps a hash.
+    pub url: String,
+}

@@ -1,0 +1,29 @@
+//! A property as phones and pages see it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bytes::Base64;
+use crate::ids::PropertyId;
+use crate::rules::{Holidays, Offsets};
+
+/// What every member of a property may know of it, and needs in order to decide and to unlock without a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Property {
+    /// The id, Aliro's reader group identifier.
+    pub id: PropertyId,
+    /// Its name.
+    pub name: String,
+    /// The zone, expanded into offsets.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub offsets: Offsets,
+    /// Days on which keys that heed holidays are closed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub holidays: Holidays,
+    /// P-256, 65 bytes: signs grants, lists and statements.
+    pub issuer_key: Base64,
+    /// P-256, 65 bytes: signs door certificates.
+    pub reader_ca_key: Base64,
+    /// Life of a grant in seconds.
+    pub grant_lifetime: u32,
+}
