@@ -32,9 +32,9 @@ pub mod close {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromPortal {
-    /// Sign this, under the prefix for doors that sign in.
+    /// Sign this, see `proof::DoorSignIn`.
     Challenge {
-        /// 16 bytes, good for this connection.
+        /// 32 bytes, good for this connection.
         nonce: Base64,
     },
     /// The door is signed in.

@@ -96,7 +96,7 @@ pub struct Membership {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CredentialChallenge {
-    /// 16 bytes, good once.
+    /// 32 bytes, good once.
     pub nonce: Base64,
     /// When it stops counting.
     pub expires_at: DateTime<Utc>,
@@ -125,7 +125,7 @@ pub struct RegisterCredential {
     pub public_key: Base64,
     /// From the challenge.
     pub nonce: Base64,
-    /// ES256 (r‖s) over the nonce under the prefix for registering keys; see `signing::Purpose`.
+    /// ES256 (r‖s) by the key itself, see `proof::CredentialProof`.
     pub signature: Base64,
     /// Whether the key lives in hardware, as the device says.
     pub hardware: bool,

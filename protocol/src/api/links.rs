@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::bytes::Base64;
-use crate::ids::{DoorId, DoorNumber, PassId, PropertyId};
+use crate::ids::{DoorId, DoorNumber, LinkId, PassId, PropertyId};
 use crate::rules::{AccessRules, Holidays, Offsets, Reason, Status};
 
 /// `POST /v1/links/preview`: what the link is for. Binds nothing, so mail scanners may call it.
@@ -20,6 +20,8 @@ pub struct PreviewLink {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LinkPreview {
+    /// The link, named in the signature at binding; not secret.
+    pub link: LinkId,
     /// The property, whose id the code key signs.
     pub property: PropertyId,
     /// Its name.
@@ -30,7 +32,7 @@ pub struct LinkPreview {
     pub doors: Vec<String>,
     /// Whether a browser has bound it already.
     pub bound: bool,
-    /// 16 bytes for the signature at binding, good once.
+    /// 32 bytes for the signature at binding, good once.
     pub nonce: Base64,
 }
 
@@ -45,7 +47,7 @@ pub struct BindLink {
     pub public_key: Base64,
     /// From the preview.
     pub nonce: Base64,
-    /// ES256 (r‖s) over the nonce under the prefix for registering keys.
+    /// ES256 (r‖s) by the key itself, see `proof::CredentialProof`.
     pub signature: Base64,
 }
 
