@@ -20,7 +20,10 @@ impl Base64 {
     /// # Errors
     /// [`NotBase64`] for anything that is not base64url without padding.
     pub fn from_text(text: &str) -> Result<Self, NotBase64> {
-        URL_SAFE_NO_PAD.decode(text).map(Self).map_err(|_| NotBase64)
+        URL_SAFE_NO_PAD
+            .decode(text)
+            .map(Self)
+            .map_err(|_| NotBase64)
     }
 
     /// The bytes as an array of the length that is asked for.

@@ -179,14 +179,27 @@ mod tests {
         let id = PassId([1, 2, 3, 4, 5, 6, 7, 0xAB]);
         assert_eq!(id.to_string(), "01020304050607ab");
         assert_eq!("01020304050607ab".parse(), Ok(id));
-        for bad in ["", "01", "01020304050607AB", "01020304050607abcd", "zz020304050607ab"] {
-            assert_eq!(bad.parse::<PassId>(), Err(BadId { hex_digits: 16 }), "{bad}");
+        for bad in [
+            "",
+            "01",
+            "01020304050607AB",
+            "01020304050607abcd",
+            "zz020304050607ab",
+        ] {
+            assert_eq!(
+                bad.parse::<PassId>(),
+                Err(BadId { hex_digits: 16 }),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn a_sub_identifier_names_its_door_and_generation() {
         let door = DoorId([7; 12]);
-        assert_eq!(door_of(&sub_identifier(door, Generation(0x0102_0304))), (door, Generation(0x0102_0304)));
+        assert_eq!(
+            door_of(&sub_identifier(door, Generation(0x0102_0304))),
+            (door, Generation(0x0102_0304))
+        );
     }
 }

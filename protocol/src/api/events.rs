@@ -35,7 +35,6 @@ pub struct Event {
     pub door: DoorId,
     /// Why not; missing when it opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub denied: Option<Reason>,
     /// How.
     pub means: Means,

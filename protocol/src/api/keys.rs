@@ -45,7 +45,6 @@ pub struct KeyDraft {
     pub doors: KeyDoors,
     /// Its rules.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub rules: AccessRules,
 }
 
@@ -64,10 +63,8 @@ pub struct Key {
     /// Its doors.
     pub doors: KeyDoors,
     /// Its rules.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub rules: AccessRules,
     /// Its state at the moment of the answer, by the property's clock. Phones compute it anew from the rules.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: Status,
     /// Who made it.
     pub created_by: PersonId,

@@ -66,16 +66,12 @@ pub struct GuestPass {
     /// The doors.
     pub doors: Vec<GuestDoor>,
     /// The rules, for display.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub rules: AccessRules,
     /// The zone in which the rules stand.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub offsets: Offsets,
     /// The property's holidays.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub holidays: Holidays,
     /// Status by the property's clock.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: Status,
     /// What the decision says now and when that changes, so that the page holds no rules. The page also
     /// gets the next changes ahead, for the time when it is offline.
@@ -115,6 +111,5 @@ pub struct GuestMoment {
     pub from: DateTime<Utc>,
     /// Why not; missing when it admits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub denied: Option<Reason>,
 }

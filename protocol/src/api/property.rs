@@ -15,10 +15,8 @@ pub struct Property {
     /// Its name.
     pub name: String,
     /// The zone, expanded into offsets.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub offsets: Offsets,
     /// Days on which keys that heed holidays are closed.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub holidays: Holidays,
     /// P-256, 65 bytes: signs grants, lists and statements.
     pub issuer_key: Base64,
