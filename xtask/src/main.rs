@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bindings;
+mod fuzz;
 mod process;
 mod suites;
 mod summary;
@@ -49,6 +50,15 @@ enum Chore {
     Ci,
     /// Format all Rust code
     Fmt,
+    /// Feed parsers that read bytes from outside with libFuzzer
+    Fuzz {
+        /// Files of fuzz/targets; all when none is named
+        #[arg(value_name = "TARGET")]
+        targets: Vec<String>,
+        /// How long to feed each
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Build the guest's page into portal/web/dist, whose files are kept in the repository
     Web {
         /// Fail when what is kept is not what the sources build
@@ -84,7 +94,11 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Bindings { languages } => bindings::generate(&languages)?,
         Chore::Web { check: true } => web::build_and_compare()?,
         Chore::Web { check: false } => web::build()?,
-        Chore::Fmt => run(cargo().args(["fmt", "--all"]))?,
+        Chore::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds)?,
+        Chore::Fmt => {
+            run(cargo().args(["fmt", "--all"]))?;
+            run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml"]))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

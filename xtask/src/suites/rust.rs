@@ -10,7 +10,12 @@ pub(crate) fn fmt() -> Result<Outcome> {
     if !works(cargo().args(["fmt", "--version"])) {
         return Ok(missing_component("rustfmt"));
     }
-    one(cargo().args(["fmt", "--all", "--check"]))
+    let mut counts = Counts::default();
+    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+        let check = ["fmt", "--all", "--check", "--manifest-path", manifest];
+        counts += Counts::one(succeeds(cargo().args(check))?);
+    }
+    Ok(Outcome::Ran(counts))
 }
 
 pub(crate) fn clippy() -> Result<Outcome> {
