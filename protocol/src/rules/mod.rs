@@ -9,6 +9,7 @@
 //! All intervals are half-open. Nothing here reads a clock.
 
 mod access;
+pub mod ask;
 mod calendar;
 mod compact;
 mod decide;
