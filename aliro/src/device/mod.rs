@@ -221,7 +221,12 @@ pub enum Failure {
     /// The reader wants UWB ranging.
     #[error("the reader wants ranging, which is not supported")]
     Ranging,
-    /// The caller gave up, or used the session out of turn.
+    /// [`Session::fail`] was called.
     #[error("given up by the caller")]
     Local,
 }
+
+/// A call that has no place in the session's state. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this call has no place here")]
+pub struct OutOfTurn;

@@ -7,6 +7,8 @@
 mod buffer;
 mod notification;
 
+use std::time::Duration;
+
 pub use buffer::{MessageBuffer, TooLong};
 pub use notification::{
     Action, ErrorCode, Flow, Notification, OperationSource, ReaderState, Reporting,
@@ -47,6 +49,10 @@ impl Protocol {
 pub(crate) const AP_REQUEST: u8 = 0;
 /// See [`AP_REQUEST`].
 pub(crate) const AP_RESPONSE: u8 = 1;
+
+/// How long a side waits for the natural next message. Certification survives a
+/// pause of 1 s and gives up after 3 s; the exact bound is not in the sources.
+pub const RESPONSE_TIME: Duration = Duration::from_secs(2);
 
 /// One whole message, its payload as on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +98,20 @@ impl<'a> Message<'a> {
         out.extend(self.payload);
         Ok(out)
     }
+}
+
+/// A message that is not encrypted.
+pub(crate) fn clear_message(
+    protocol: Protocol,
+    id: u8,
+    payload: &[u8],
+) -> Result<Vec<u8>, MessageError> {
+    Message {
+        protocol,
+        id,
+        payload,
+    }
+    .encode()
 }
 
 /// The four bytes in front of a payload of `length` bytes.

@@ -1,6 +1,7 @@
 //! Notifications (type 2): events, states, requests.
 
-use super::{MessageError, attributes, push_attribute};
+use super::{MessageError, Protocol, attributes, clear_message, push_attribute};
+use crate::channel::{Channel, SealError};
 
 /// What *general error* says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,6 +165,15 @@ impl Notification {
             }),
             (2..=4, _) => Err(MessageError::Attribute(0)),
             _ => Err(MessageError::UnknownId(id)),
+        }
+    }
+
+    /// The whole message: encrypted once there is a channel, in clear before.
+    pub(crate) fn seal(&self, channel: Option<&mut Channel>) -> Result<Vec<u8>, SealError> {
+        let (id, payload) = self.encode()?;
+        match channel {
+            Some(channel) => channel.seal_message(Protocol::Notification, id, &payload),
+            None => Ok(clear_message(Protocol::Notification, id, &payload)?),
         }
     }
 

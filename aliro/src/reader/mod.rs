@@ -10,10 +10,10 @@ pub mod steps;
 
 use crate::certificate::CompressedCertificate;
 use crate::command::{Policy, ReaderStatus, Signaling};
-use crate::crypto::{CryptoError, PublicKey};
+use crate::crypto::PublicKey;
 use crate::identifier::{Interface, ReaderIdentifier, VERSION_1_0, Version};
 use crate::keys::BleVersions;
-use crate::message::{Action, ErrorCode, MessageError};
+use crate::message::{Action, ErrorCode};
 
 pub use session::Session;
 
@@ -154,6 +154,9 @@ pub enum Failure {
     /// No protocol version in common.
     #[error("no protocol version in common")]
     Version,
+    /// The device did not do what EXCHANGE asked for; its own code.
+    #[error("the device refused an exchange with {0:04x}")]
+    ExchangeRefused(u16),
     /// A message or an answer was malformed.
     #[error("the device sent something malformed")]
     Malformed,
@@ -173,20 +176,12 @@ pub enum Failure {
     /// The device wants UWB ranging.
     #[error("the device wants ranging, which is not supported")]
     Ranging,
-    /// [`Session::fail`] was called, or the caller used the session out of
-    /// turn.
+    /// [`Session::fail`] was called.
     #[error("given up by the caller")]
     Local,
 }
 
-impl From<MessageError> for Failure {
-    fn from(_: MessageError) -> Self {
-        Self::Malformed
-    }
-}
-
-impl From<CryptoError> for Failure {
-    fn from(_: CryptoError) -> Self {
-        Self::Malformed
-    }
-}
+/// A call that has no place in the session's state. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this call has no place here")]
+pub struct OutOfTurn;
