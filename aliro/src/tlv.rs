@@ -152,7 +152,7 @@ mod tests {
             pick(&input, [0x41, 0x42, 0x43]),
             Ok([Some(&[7][..]), Some(&[8][..]), None])
         );
-        assert_eq!(pick(&input, [0x42, 0x41]), Err(TlvError::Order(0x41)));
+        assert_eq!(pick(&input, [0x42, 0x41]), Err(TlvError::Order(0x42)));
         assert_eq!(
             pick(&[0x41, 0, 0x41, 0], [0x41]),
             Err(TlvError::Order(0x41))

@@ -38,13 +38,19 @@ pub trait Ephemeral: Send {
 }
 
 /// The system's random source through `ring`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct RingEntropy(SystemRandom);
 
 impl RingEntropy {
     /// The system's random source.
     pub fn new() -> Self {
-        Self::default()
+        Self(SystemRandom::new())
+    }
+}
+
+impl Default for RingEntropy {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
