@@ -113,15 +113,30 @@ mod tests {
     use super::*;
 
     fn bytes<const N: usize>(text: &str) -> [u8; N] {
-        hex::decode(text.replace(':', "")).unwrap().try_into().unwrap()
+        hex::decode(text.replace(':', ""))
+            .unwrap()
+            .try_into()
+            .unwrap()
     }
 
     #[test]
     fn published_tags() {
         for (key, address, tag) in [
-            ("f5b165224a58b791df6af1d8303e61cd", "c4:bb:86:c3:27:10", "7b7f4a82557990"),
-            ("3c344c4189eb2f1e7bd5d47e446fcec2", "a3:d8:11:73:e5:78", "ef67e4681a7783"),
-            ("1bcccea696762e6116c6e9c92d99bf35", "8c:2e:07:18:e4:7c", "d4dd12a45037ba"),
+            (
+                "f5b165224a58b791df6af1d8303e61cd",
+                "c4:bb:86:c3:27:10",
+                "7b7f4a82557990",
+            ),
+            (
+                "3c344c4189eb2f1e7bd5d47e446fcec2",
+                "a3:d8:11:73:e5:78",
+                "ef67e4681a7783",
+            ),
+            (
+                "1bcccea696762e6116c6e9c92d99bf35",
+                "8c:2e:07:18:e4:7c",
+                "d4dd12a45037ba",
+            ),
         ] {
             let made = dynamic_tag(&bytes(key), &bytes(address), 0x7a4b_8500);
             assert_eq!(hex::encode(made), tag);

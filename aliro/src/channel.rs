@@ -168,12 +168,9 @@ impl Direction {
         self.counter += 1;
         // The key is bound anew for each message, so that the one copy that
         // lives on is the one that is wiped.
-        let key = UnboundKey::new(&AES_256_GCM, self.key.expose())
-            .map_err(|_| ChannelError::UsedUp)?;
-        Ok((
-            LessSafeKey::new(key),
-            Nonce::assume_unique_for_key(nonce),
-        ))
+        let key =
+            UnboundKey::new(&AES_256_GCM, self.key.expose()).map_err(|_| ChannelError::UsedUp)?;
+        Ok((LessSafeKey::new(key), Nonce::assume_unique_for_key(nonce)))
     }
 }
 

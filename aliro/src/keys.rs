@@ -5,9 +5,7 @@ use ring::{digest, hkdf};
 use zeroize::Zeroizing;
 
 use crate::crypto::{PublicKey, Secret};
-use crate::identifier::{
-    Interface, ReaderIdentifier, TransactionIdentifier, VERSION_1_0, Version,
-};
+use crate::identifier::{Interface, ReaderIdentifier, TransactionIdentifier, VERSION_1_0, Version};
 
 const STANDARD: &[u8; 12] = b"Volatile****";
 const PERSISTENT: &[u8; 12] = b"Persistent**";

@@ -122,7 +122,11 @@ pub fn at_most(tag: Tag, value: Option<&[u8]>, max: usize) -> Result<Option<&[u8
 /// Appends one object. Values are at most 65535 bytes long: everything that is
 /// written here is far below.
 pub fn push(out: &mut Vec<u8>, tag: Tag, value: &[u8]) {
-    debug_assert!(value.len() <= 0xffff, "a TLV value of {} bytes", value.len());
+    debug_assert!(
+        value.len() <= 0xffff,
+        "a TLV value of {} bytes",
+        value.len()
+    );
     if tag > 0xff {
         out.push((tag >> 8) as u8);
     }

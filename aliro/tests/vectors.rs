@@ -1,5 +1,6 @@
 //! Known answers of an independent implementation, byte for byte: every APDU of
 //! both sides, and the pieces by themselves.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
 
 mod common;
 
@@ -113,11 +114,7 @@ impl Recorded {
 
     /// Gives the device the recorded commands until one is whole, lets it
     /// answer, and compares all the pieces of the answer.
-    fn device(
-        &mut self,
-        assembler: &mut Assembler,
-        answer: impl FnOnce(Command) -> Response,
-    ) {
+    fn device(&mut self, assembler: &mut Assembler, answer: impl FnOnce(Command) -> Response) {
         let mut answer = Some(answer);
         loop {
             let Some((apdu, expected)) = self.pairs.next() else {

@@ -82,13 +82,7 @@ impl Exchange {
             return Err(ApduError);
         }
         match response.status.0.to_be_bytes() {
-            [0x61, more] => Ok(Progress::Send(vec![
-                0x00,
-                ins::GET_RESPONSE,
-                0,
-                0,
-                more,
-            ])),
+            [0x61, more] => Ok(Progress::Send(vec![0x00, ins::GET_RESPONSE, 0, 0, more])),
             _ => Ok(Progress::Done(Response {
                 data: std::mem::take(&mut self.collected),
                 status: response.status,

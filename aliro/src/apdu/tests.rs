@@ -63,9 +63,7 @@ proptest! {
 
 #[test]
 fn extended_length_saves_round_trips_and_only_when_announced() {
-    let rounds = |extended| {
-        carry(&[1; 300], &[2; 600], Limits::announced(extended), extended).2
-    };
+    let rounds = |extended| carry(&[1; 300], &[2; 600], Limits::announced(extended), extended).2;
     assert_eq!(rounds(Some(SIZES)), 1);
     assert_eq!(rounds(None), 4);
     let mut device = Assembler::new(None);
@@ -82,10 +80,7 @@ fn extended_length_saves_round_trips_and_only_when_announced() {
 #[test]
 fn a_chain_broken_by_another_command_is_an_error_and_forgotten() {
     let mut device = Assembler::new(None);
-    let (_, part) = Exchange::begin(
-        Command::aliro(0x80, vec![0; 300]),
-        Limits::announced(None),
-    );
+    let (_, part) = Exchange::begin(Command::aliro(0x80, vec![0; 300]), Limits::announced(None));
     assert!(matches!(device.on_apdu(&part), Received::Reply(_)));
     let other = Command::aliro(0x81, vec![1]).encode_short(0x80, &[1], 0);
     assert_eq!(

@@ -235,7 +235,11 @@ pub(super) fn unix_seconds(text: &str) -> Option<i64> {
     }
     // Days since 1970, with years that begin in March so that a leap day is
     // the last day of its year.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (y, m) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let era_days = y * 365 + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400);
     let days = era_days + (153 * m + 2) / 5 + day - 1 - 719_468;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)

@@ -64,7 +64,15 @@ impl Auth0Command {
     /// [`TlvError`]; a point that is not on the curve counts as a wrong length
     /// of its tag, a parameter without meaning likewise.
     pub fn parse(data: &[u8]) -> Result<Self, TlvError> {
-        let [parameters, policy, version, point, transaction, reader, extension] = tlv::pick(
+        let [
+            parameters,
+            policy,
+            version,
+            point,
+            transaction,
+            reader,
+            extension,
+        ] = tlv::pick(
             data,
             [
                 PARAMETERS,

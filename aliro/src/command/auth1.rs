@@ -164,9 +164,7 @@ impl Auth1Response {
         )?;
         let slot = tlv::optional(KEY_SLOT, slot)?.map(CredentialName::KeySlot);
         let key = key
-            .map(|key| {
-                PublicKey::from_uncompressed(key).map_err(|_| TlvError::Length(PUBLIC_KEY))
-            })
+            .map(|key| PublicKey::from_uncompressed(key).map_err(|_| TlvError::Length(PUBLIC_KEY)))
             .transpose()?
             .map(CredentialName::PublicKey);
         if slot.is_some() && key.is_some() {
@@ -189,13 +187,16 @@ fn timestamp(tag: Tag, value: Option<&[u8]>) -> Result<Option<[u8; 20]>, TlvErro
     let Some(value) = tlv::optional::<20>(tag, value)? else {
         return Ok(None);
     };
-    let shaped = value.iter().zip(b"dddd-dd-ddTdd:dd:ddZ").all(|(byte, shape)| {
-        if *shape == b'd' {
-            byte.is_ascii_digit()
-        } else {
-            byte == shape
-        }
-    });
+    let shaped = value
+        .iter()
+        .zip(b"dddd-dd-ddTdd:dd:ddZ")
+        .all(|(byte, shape)| {
+            if *shape == b'd' {
+                byte.is_ascii_digit()
+            } else {
+                byte == shape
+            }
+        });
     if shaped {
         Ok(Some(value))
     } else {

@@ -113,12 +113,14 @@ pub fn parse_exchange_response(
         plain = rest;
     }
     let result = match pieces.pop().as_deref() {
-        Some([high, low]) if plain.is_empty() => {
-            ExchangeResult(u16::from_be_bytes([*high, *low]))
-        }
+        Some([high, low]) if plain.is_empty() => ExchangeResult(u16::from_be_bytes([*high, *low])),
         _ => return Err(TlvError::Truncated),
     };
-    let expected = if result == ExchangeResult::OK { reads } else { 0 };
+    let expected = if result == ExchangeResult::OK {
+        reads
+    } else {
+        0
+    };
     if pieces.len() == expected {
         Ok((pieces, result))
     } else {

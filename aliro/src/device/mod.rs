@@ -145,7 +145,7 @@ pub enum Event {
     Send(Vec<u8>),
     /// The reader proved itself. Answer with [`Session::approve`] when it is
     /// the one that was meant, else with [`Session::abort`].
-    ReaderAuthenticated(ReaderAuthenticated),
+    ReaderAuthenticated(Box<ReaderAuthenticated>),
     /// Sign `message` with the private key of `credential` (ECDSA/SHA-256) and
     /// answer with [`Session::signed`].
     Sign {

@@ -271,7 +271,7 @@ impl Session {
                 .load_certificate(command)
                 .map(|response| self.answer(response, State::Auth0(step))),
             State::Auth0(step) => step.auth1(command).map(|proved| {
-                let event = Event::ReaderAuthenticated(proved.reader().clone());
+                let event = Event::ReaderAuthenticated(Box::new(proved.reader().clone()));
                 self.state = State::Approving(proved);
                 vec![event]
             }),
@@ -281,16 +281,14 @@ impl Session {
                     vec![Event::DocumentsRequested(request)]
                 })
             }
-            State::Established(mut step) => {
-                step.exchange(command).map(|(response, exchange)| {
-                    let refused = exchange.status.filter(|status| !status.is_success());
-                    let events = self.answer(response, State::Established(step));
-                    match refused {
-                        Some(status) => self.close(events, Failure::ReaderRefused(status)),
-                        None => events,
-                    }
-                })
-            }
+            State::Established(mut step) => step.exchange(command).map(|(response, exchange)| {
+                let refused = exchange.status.filter(|status| !status.is_success());
+                let events = self.answer(response, State::Established(step));
+                match refused {
+                    Some(status) => self.close(events, Failure::ReaderRefused(status)),
+                    None => events,
+                }
+            }),
             _ => Err(Refusal::protocol(StatusWord::WRONG_STATE)),
         };
         events.unwrap_or_else(|refusal| self.refuse(refusal))
@@ -321,9 +319,7 @@ impl Session {
         let encrypted = self.channel.is_some();
         match (notification, &self.state) {
             (Notification::Busy, _) => vec![Event::Busy],
-            (Notification::GeneralError(code), _) => {
-                self.give_up(Failure::ReaderError(code), None)
-            }
+            (Notification::GeneralError(code), _) => self.give_up(Failure::ReaderError(code), None),
             (Notification::Ranging(_), _) => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))
             }

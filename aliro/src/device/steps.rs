@@ -406,7 +406,11 @@ impl Established {
 
 /// Class and parameters, as the command has them.
 fn expect(command: &Command, instruction: u8) -> Result<(), Refusal> {
-    let class = if instruction == ins::ENVELOPE { 0x00 } else { 0x80 };
+    let class = if instruction == ins::ENVELOPE {
+        0x00
+    } else {
+        0x80
+    };
     let status = if command.ins != instruction {
         StatusWord::WRONG_STATE
     } else if command.cla != class {
@@ -424,12 +428,12 @@ fn parse_certificate(bytes: &[u8]) -> Result<Certificate, Refusal> {
 }
 
 /// The preferred credential that knows the group.
-fn binding<'a>(
-    credentials: &'a [Credential],
-    group: &[u8; 16],
-) -> Option<(&'a Credential, Trust)> {
+fn binding<'a>(credentials: &'a [Credential], group: &[u8; 16]) -> Option<(&'a Credential, Trust)> {
     credentials.iter().find_map(|credential| {
-        let binding = credential.groups.iter().find(|known| known.group == *group)?;
+        let binding = credential
+            .groups
+            .iter()
+            .find(|known| known.group == *group)?;
         Some((credential, binding.trust))
     })
 }

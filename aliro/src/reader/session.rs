@@ -289,9 +289,7 @@ impl Session {
         };
         match (notification, &self.state) {
             (Notification::Busy, _) => Vec::new(),
-            (Notification::GeneralError(code), _) => {
-                self.give_up(Failure::DeviceError(code), None)
-            }
+            (Notification::GeneralError(code), _) => self.give_up(Failure::DeviceError(code), None),
             (Notification::Ranging(_), _) => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))
             }

@@ -13,8 +13,8 @@ use crate::apdu::{Command, Response};
 use crate::channel::Channel;
 use crate::command::{
     Auth0Command, Auth0Response, Auth1Command, Auth1Response, ControlFlow, CredentialName,
-    ExchangeCommand, ExchangeResult, ReaderStatus, StatusWord, Usage, ins,
-    parse_exchange_response, parse_session_data, session_data, signature_input,
+    ExchangeCommand, ExchangeResult, ReaderStatus, StatusWord, Usage, ins, parse_exchange_response,
+    parse_session_data, session_data, signature_input,
 };
 use crate::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, Secret, Signature};
 use crate::identifier::TransactionIdentifier;
@@ -358,10 +358,7 @@ impl AwaitingDocuments {
     ///
     /// # Errors
     /// [`Failure::DeviceStatus`], [`Failure::Malformed`], [`Failure::Channel`].
-    pub fn on_response(
-        self,
-        response: &Response,
-    ) -> Result<(Vec<u8>, Established), StepFailure> {
+    pub fn on_response(self, response: &Response) -> Result<(Vec<u8>, Established), StepFailure> {
         let mut established = self.0;
         let data = success(response)?;
         let Ok(sealed) = parse_session_data(data) else {

@@ -1,5 +1,8 @@
 //! What the integration tests share: fixed keys, both ends in one process.
-#![allow(dead_code, reason = "each test binary uses its own part of this module")]
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of this module"
+)]
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -71,8 +74,7 @@ impl Ephemeral for FixedEphemeral {
     fn agree(self: Box<Self>, peer: &PublicKey) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
         let peer = p256::PublicKey::from_sec1_bytes(peer.as_bytes())
             .map_err(|_| CryptoError::InvalidPoint)?;
-        let shared =
-            p256::ecdh::diffie_hellman(self.0.0.to_nonzero_scalar(), peer.as_affine());
+        let shared = p256::ecdh::diffie_hellman(self.0.0.to_nonzero_scalar(), peer.as_affine());
         Ok(Zeroizing::new((*shared.raw_secret_bytes()).into()))
     }
 }
