@@ -160,10 +160,22 @@ impl AccessData {
             Value::Bytes(self.id.clone())
         });
         push(KEY_RULES, !self.rules.is_empty(), &|| {
-            Value::Array(self.rules.iter().map(AccessRule::to_value).collect())
+            Value::Array(
+                self.rules
+                    .iter()
+                    .copied()
+                    .map(AccessRule::to_value)
+                    .collect(),
+            )
         });
         push(KEY_SCHEDULES, !self.schedules.is_empty(), &|| {
-            Value::Array(self.schedules.iter().map(Schedule::to_value).collect())
+            Value::Array(
+                self.schedules
+                    .iter()
+                    .copied()
+                    .map(Schedule::to_value)
+                    .collect(),
+            )
         });
         push(KEY_READER_RULES, !self.reader_rules.is_empty(), &|| {
             Value::Array(
@@ -205,7 +217,7 @@ impl AccessRule {
         })
     }
 
-    fn to_value(&self) -> Value {
+    fn to_value(self) -> Value {
         let mut map = vec![(Value::from(0), Value::from(self.capabilities.0))];
         if self.allow != 0 {
             map.push((Value::from(1), Value::from(self.allow)));

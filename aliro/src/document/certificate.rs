@@ -9,7 +9,7 @@ use x509_cert::Certificate;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::KeyUsage;
 
-use super::keys::PublicKey;
+use crate::crypto::PublicKey;
 
 /// What is left of a certificate that a trusted CA has signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

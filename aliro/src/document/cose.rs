@@ -9,7 +9,7 @@ use coset::{CoseSign1Builder, Header, HeaderBuilder, ProtectedHeader, iana};
 
 use super::cbor::{self, Reader};
 use super::error::DocumentError;
-use super::keys::Signature;
+use crate::crypto::Signature;
 
 /// First 8 bytes of SHA-256 over `key-identifier` and the issuer's key.
 pub type KeyId = [u8; 8];

@@ -11,11 +11,11 @@ use super::cbor::Writer;
 use super::certificate;
 use super::cose::{self, IssuerName, KeyId};
 use super::error::DocumentError;
-use super::keys::{PublicKey, Signature};
 use super::mso::{self, DeviceKey, MobileSecurityObject, Validity};
 use super::response::{self, MAX_ELEMENTS, RawDocument};
 use super::revocation::RevocationData;
 use super::{ACCESS, REVOCATION};
+use crate::crypto::{PublicKey, Signature};
 
 /// Bytes of the random salt of each element.
 pub const SALT_LEN: usize = 16;

@@ -55,7 +55,6 @@ mod extension;
 mod fields;
 pub mod issuer;
 mod iterations;
-mod keys;
 mod mso;
 pub mod policy;
 pub mod recurrence;

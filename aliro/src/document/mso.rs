@@ -7,8 +7,8 @@ use ciborium::value::Value;
 use super::cbor;
 use super::error::DocumentError;
 use super::fields::{self, Fields};
-use super::keys::PublicKey;
 use super::timestamp::Timestamp;
+use crate::crypto::PublicKey;
 
 pub(crate) const VERSION: &str = "1.0";
 pub(crate) const DIGEST_ALGORITHM: &str = "SHA-256";

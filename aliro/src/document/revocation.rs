@@ -8,8 +8,8 @@ use super::cose::sha256;
 use super::error::DocumentError;
 use super::extension::{self, Extension, Extensions};
 use super::fields::{self, Fields};
-use super::keys::PublicKey;
 use super::policy::MAX_REVOCATION_ENTRIES;
+use crate::crypto::PublicKey;
 
 /// CBOR tag of seconds since 1970-01-01 (RFC 8949, section 3.4.2).
 const TAG_EPOCH: u64 = 1;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::keys::PublicKey;
 use super::revocation::{self, ChangeMode, RevocationData, RevocationEntry};
+use crate::crypto::PublicKey;
 
 /// Everything withdrawn so far.
 ///

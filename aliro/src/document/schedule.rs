@@ -94,7 +94,7 @@ impl Schedule {
         Ok(decoded)
     }
 
-    pub(crate) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         let mut map = vec![(Value::from(KEY_START), Value::from(self.start))];
         if let Some(end) = self.end {
             map.push((Value::from(KEY_END), Value::from(end)));

@@ -12,13 +12,13 @@ use super::cose::{self, KeyId};
 use super::error::DocumentError;
 use super::evaluate::{Verdict, evaluate};
 use super::iterations::Iterations;
-use super::keys::PublicKey;
 use super::mso::{self, Validity};
 use super::response::{Item, RawDocument};
 use super::revocation::RevocationData;
 use super::revocation_list::RevocationList;
 use super::schedule::Now;
 use super::{ACCESS, REVOCATION};
+use crate::crypto::PublicKey;
 
 /// Why a document, or one of its elements, is refused. In the order of the
 /// checks; the first that fails is told.
