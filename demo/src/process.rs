@@ -1,0 +1,59 @@
+//! Portal and controllers as processes of their own: this same binary, started again in their roles.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::mpsc;
+
+/// A running role. It ends when this is dropped.
+pub struct Role {
+    child: Child,
+    stdin: ChildStdin,
+    /// What it prints, line by line; closed when it ends.
+    pub lines: mpsc::UnboundedReceiver<String>,
+}
+
+impl Role {
+    /// Starts this binary with these arguments. What it logs goes to a file beside the property's other files.
+    pub fn start(arguments: &[String], log: &Path) -> Result<Self> {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("cannot write the log {}", log.display()))?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", arguments.join(" ")))?;
+        let stdin = child.stdin.take().context("the role has no input")?;
+        let stdout = child.stdout.take().context("the role has no output")?;
+        let (sender, lines) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stdout).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, stdin, lines })
+    }
+
+    /// Writes a line to its input.
+    pub async fn say(&mut self, line: &str) -> Result<()> {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).await.context("the role has ended")?;
+        self.stdin.flush().await.context("the role has ended")
+    }
+
+    /// Pulls its power: no chance to tidy up.
+    pub async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("the role cannot be stopped")
+    }
+}
