@@ -56,7 +56,11 @@ pub struct Happening {
     pub door: Option<DoorId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened: Option<bool>,
+    /// For the feed.
     pub text: String,
+    /// For the door itself, whose name needs no repeating.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short: Option<String>,
 }
 
 /// What is new.

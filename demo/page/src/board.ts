@@ -29,7 +29,10 @@ export interface Happening {
   at: string;
   door?: string;
   opened?: boolean;
+  /** For the feed. */
   text: string;
+  /** For the door itself, whose name needs no repeating. */
+  short?: string;
 }
 
 export type Live =

@@ -18,7 +18,7 @@ async function start(): Promise<void> {
   at("feed").replaceChildren(...board.feed.map(feedLine).reverse());
   fill("unlock-phone", board.phones.map((phone) => [phone.id, phone.label]));
   fill("unlock-door", board.doors.map((door) => [door.id, door.name]));
-  fill("scan-door", board.doors.filter((door) => door.kind === "gate").map((door) => [door.id, door.name]));
+  fill("scan-door", board.doors.filter((door) => door.kind !== "unit").map((door) => [door.id, door.name]));
   at("switches").replaceChildren(...board.switches.map(switchLine));
   listen();
   wire();
@@ -143,7 +143,7 @@ function feedLine(happening: Happening): HTMLElement {
   const line = document.createElement("li");
   const time = document.createElement("time");
   time.dateTime = happening.at;
-  time.textContent = new Date(happening.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  time.textContent = new Date(happening.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
   const words = document.createElement("span");
   words.className = happening.opened === undefined ? "" : happening.opened ? "yes" : "no";
   words.textContent = happening.text;

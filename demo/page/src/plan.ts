@@ -3,7 +3,16 @@
 import type { Board, Door, Happening } from "./board.ts";
 
 const SHOWN_MS = 6_000;
-const tiles = new Map<string, { tile: HTMLElement; note: HTMLElement; door: Door; timer?: number }>();
+interface Tile {
+  tile: HTMLElement;
+  note: HTMLElement;
+  door: Door;
+  /** Across the whole card: a building's entrance. */
+  wide: boolean;
+  timer?: number;
+}
+
+const tiles = new Map<string, Tile>();
 
 export function drawPlan(root: HTMLElement, board: Board): void {
   tiles.clear();
@@ -20,18 +29,18 @@ function drawPlace(place: string, doors: Door[]): HTMLElement {
   title.textContent = place;
   const list = document.createElement("div");
   list.className = "doors";
-  list.append(...doors.map((door) => drawDoor(door, place)));
+  list.append(...doors.map((door) => drawDoor(door, place, building && door.kind !== "unit")));
   section.append(title, list);
   return section;
 }
 
-function drawDoor(door: Door, place: string): HTMLElement {
+function drawDoor(door: Door, place: string, wide: boolean): HTMLElement {
   const tile = document.createElement("div");
   const name = document.createElement("b");
   name.textContent = door.name.startsWith(`${place} `) ? capital(door.name.slice(place.length + 1)) : door.name;
   const note = document.createElement("small");
   tile.append(name, note);
-  tiles.set(door.id, { tile, note, door });
+  tiles.set(door.id, { tile, note, door, wide });
   rest(door.id);
   return tile;
 }
@@ -40,8 +49,8 @@ export function showHappening(happening: Happening): void {
   const entry = happening.door === undefined ? undefined : tiles.get(happening.door);
   if (entry === undefined || happening.opened === undefined) return;
   clearTimeout(entry.timer);
-  entry.tile.className = shape(entry.door, happening.opened ? "opened" : "denied");
-  entry.note.textContent = happening.text;
+  entry.tile.className = shape(entry, happening.opened ? "opened" : "denied");
+  entry.note.textContent = happening.short ?? "";
   entry.timer = setTimeout(() => rest(entry.door.id), SHOWN_MS);
 }
 
@@ -57,7 +66,7 @@ function rest(id: string): void {
   const entry = tiles.get(id);
   if (entry === undefined) return;
   const { door } = entry;
-  entry.tile.className = shape(door, door.networked && !door.connected ? "away" : "");
+  entry.tile.className = shape(entry, door.networked && !door.connected ? "away" : "");
   entry.note.textContent = !door.networked
     ? "no network; phones bring its news"
     : door.connected
@@ -65,8 +74,8 @@ function rest(id: string): void {
       : "off the network; decides by itself";
 }
 
-function shape(door: Door, state: string): string {
-  return ["door", door.kind === "unit" ? "" : "wide", state].filter(Boolean).join(" ");
+function shape({ wide }: Tile, state: string): string {
+  return ["door", wide ? "wide" : "", state].filter(Boolean).join(" ");
 }
 
 function capital(words: string): string {

@@ -1,0 +1,108 @@
+//! A guest's browser, played: it says to the portal what `portal/web` says, and makes codes as that page does.
+//! The page itself is tested in a real browser (`tests/browser`).
+
+use aliro::crypto::{PublicKey, Signature};
+use anyhow::{Context as _, Result, bail, ensure};
+use latchkey_env::SharedClock;
+use latchkey_protocol::api::links::{BindLink, GuestPass, LinkPreview, PreviewLink};
+use latchkey_protocol::code::{Code, IssueTime};
+use latchkey_protocol::pass::SignedPass;
+use latchkey_protocol::proof::{CredentialProof, KeyKind, Registrant};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+/// A browser that has bound a link.
+pub struct Browser {
+    http: reqwest::Client,
+    portal: String,
+    cookie: String,
+    key: EcdsaKeyPair,
+    clock: SharedClock,
+    /// What the page holds.
+    pub pass: GuestPass,
+}
+
+impl Browser {
+    /// Opens a link and taps "Use on this phone".
+    pub async fn open(link: &str, http: reqwest::Client, clock: SharedClock) -> Result<Self> {
+        let (page, token) = link.split_once('#').context("the link has no token")?;
+        let portal = page.trim_end_matches("/g/").to_owned();
+        let preview: LinkPreview = http
+            .post(format!("{portal}/v1/links/preview"))
+            .json(&PreviewLink { token: token.to_owned() })
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        let key = make_key()?;
+        let proof = CredentialProof {
+            property: preview.property,
+            kind: KeyKind::CodeKey,
+            registrant: Registrant::Link(preview.link),
+            nonce: preview.nonce.to_array()?,
+            key: PublicKey::from_uncompressed(key.public_key().as_ref())?,
+        };
+        let signature = sign(&key, &proof.to_be_signed())?;
+        let answer = http
+            .post(format!("{portal}/v1/links/bind"))
+            .json(&BindLink {
+                token: token.to_owned(),
+                public_key: key.public_key().as_ref().into(),
+                nonce: preview.nonce,
+                signature: signature.0.as_slice().into(),
+            })
+            .send()
+            .await?
+            .error_for_status()?;
+        let cookie = answer
+            .headers()
+            .get(reqwest::header::SET_COOKIE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .context("the portal set no cookie")?
+            .to_owned();
+        let pass = answer.json().await?;
+        Ok(Self { http, portal, cookie, key, clock, pass })
+    }
+
+    /// What the page would show now: short, or with the pass's statement behind it.
+    pub fn code(&self, long: bool) -> Result<String> {
+        let issued = IssueTime::from_unix_ms(self.clock.now().timestamp_millis().try_into()?);
+        let signature = sign(&self.key, &Code::to_be_signed(self.pass.property, self.pass.pass, issued))?;
+        let statement = long.then(|| SignedPass::from_bytes(self.pass.statement.as_ref())).transpose()?;
+        Ok(Code { pass: self.pass.pass, issued, signature, statement }.to_text())
+    }
+
+    /// Asks the portal again, as the page does when it is told of a change. Whether the pass is still good.
+    pub async fn refresh(&mut self) -> Result<bool> {
+        let answer = self
+            .http
+            .get(format!("{}/v1/guest/pass", self.portal))
+            .header(reqwest::header::COOKIE, &self.cookie)
+            .send()
+            .await?;
+        match answer.status().as_u16() {
+            200 => {
+                self.pass = answer.json().await?;
+                ensure!(self.pass.property_name != "", "the pass has no property");
+                Ok(true)
+            }
+            401 | 410 => Ok(false),
+            status => bail!("the portal answered {status}"),
+        }
+    }
+}
+
+fn make_key() -> Result<EcdsaKeyPair> {
+    let random = SystemRandom::new();
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+        .map_err(|_| anyhow::anyhow!("no key could be made"))?;
+    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
+        .map_err(|_| anyhow::anyhow!("the new key does not read"))
+}
+
+fn sign(key: &EcdsaKeyPair, message: &[u8]) -> Result<Signature> {
+    let signature = key.sign(&SystemRandom::new(), message).map_err(|_| anyhow::anyhow!("the key did not sign"))?;
+    Ok(Signature::from_slice(signature.as_ref())?)
+}
