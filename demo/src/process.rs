@@ -52,6 +52,11 @@ impl Role {
         self.stdin.flush().await.context("the role has ended")
     }
 
+    /// Waits for its end; whether it ended well.
+    pub async fn succeeded(&mut self) -> Result<bool> {
+        Ok(self.child.wait().await.context("the role cannot be waited for")?.success())
+    }
+
     /// Pulls its power: no chance to tidy up.
     pub async fn kill(mut self) -> Result<()> {
         self.child.kill().await.context("the role cannot be stopped")
