@@ -59,7 +59,7 @@ enum Chore {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Build the guest's page into portal/web/dist, whose files are kept in the repository
+    /// Build the guest's page and the demo's into their dist folders, which are kept in the repository
     Web {
         /// Fail when what is kept is not what the sources build
         #[arg(long)]

@@ -1,5 +1,5 @@
-//! The guest's page, whose built files are kept in the repository so that the portal is built
-//! without Node.
+//! The guest's page and the demo's, whose built files are kept in the repository so that nothing
+//! but these chores needs Node.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,18 @@ use anyhow::{Context, Result, ensure};
 use crate::process::run;
 use crate::workspace::{command, root};
 
-/// Checks the types and builds `portal/web/dist` afresh, by the lock file.
+/// The guest's page, whose package has tests of its own.
+pub(crate) const GUEST_PAGE: &str = "portal/web";
+const PAGES: [&str; 2] = [GUEST_PAGE, "demo/page"];
+
+/// Checks the types and builds every `dist` afresh, by the lock files.
 pub(crate) fn build() -> Result<()> {
-    run(npm().args(["ci", "--no-audit", "--no-fund"]))?;
-    run(npm().args(["run", "check"]))?;
-    run(npm().args(["run", "build"]))
+    for page in PAGES {
+        run(npm(page).args(["ci", "--no-audit", "--no-fund"]))?;
+        run(npm(page).args(["run", "check"]))?;
+        run(npm(page).args(["run", "build"]))?;
+    }
+    Ok(())
 }
 
 /// Builds afresh and compares with what is kept.
@@ -23,10 +30,9 @@ pub(crate) fn build() -> Result<()> {
 ///
 /// Naming the files that differ; they are left as they were built.
 pub(crate) fn build_and_compare() -> Result<()> {
-    let dist = folder().join("dist");
-    let kept = contents(&dist)?;
+    let kept = all_kept()?;
     build()?;
-    let built = contents(&dist)?;
+    let built = all_kept()?;
     let names = kept.keys().chain(built.keys());
     let mut different: Vec<_> = names
         .filter(|name| kept.get(*name) != built.get(*name))
@@ -36,22 +42,27 @@ pub(crate) fn build_and_compare() -> Result<()> {
     different.dedup();
     ensure!(
         different.is_empty(),
-        "the files kept in portal/web/dist are not what its sources build ({}): run `cargo xtask \
+        "the built files that are kept are not what their sources build ({}): run `cargo xtask \
          web` and commit",
         different.join(", ")
     );
     Ok(())
 }
 
-/// npm, in the page's folder.
-pub(crate) fn npm() -> Command {
+/// npm, in a page's folder.
+pub(crate) fn npm(page: &str) -> Command {
     let mut npm = command("npm");
-    npm.current_dir(folder());
+    npm.current_dir(root().join(page));
     npm
 }
 
-fn folder() -> PathBuf {
-    root().join("portal/web")
+/// Every built file of every page.
+fn all_kept() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for page in PAGES {
+        files.extend(contents(&root().join(page).join("dist"))?);
+    }
+    Ok(files)
 }
 
 /// Every file below a folder, by its path.

@@ -1,20 +1,22 @@
-//! The guest's page: its sources, and the built files that are kept.
+//! The pages: their sources, and the built files that are kept.
 
 use anyhow::Result;
 
 use crate::process::{watched, works};
 use crate::summary::{Counts, Outcome};
-use crate::web::{build_and_compare, npm};
+use crate::web::{GUEST_PAGE, build_and_compare, npm};
 
 pub(crate) fn build_and_tests() -> Result<Outcome> {
-    if !works(npm().arg("--version")) {
+    if !works(npm(GUEST_PAGE).arg("--version")) {
         return Ok(Outcome::NotRun(
             "Node with npm (20 or newer) is not installed".into(),
         ));
     }
     build_and_compare()?;
     let mut counts = Counts::default();
-    let succeeded = watched(npm().args(["test"]), |line| count(line, &mut counts))?;
+    let succeeded = watched(npm(GUEST_PAGE).args(["test"]), |line| {
+        count(line, &mut counts)
+    })?;
     Ok(Outcome::Ran(counts.judged_by(succeeded)))
 }
 
