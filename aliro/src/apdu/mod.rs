@@ -61,11 +61,11 @@ impl Command {
     }
 
     /// Reads one command APDU, short or extended. The class byte keeps its
-    /// chaining bit. Le may be absent.
+    /// chaining bit. Le, beside the command, may be absent.
     ///
     /// # Errors
     /// [`ApduError`].
-    pub fn parse(apdu: &[u8]) -> Result<(Self, Form), ApduError> {
+    pub fn parse(apdu: &[u8]) -> Result<(Self, Form, Option<u16>), ApduError> {
         let [cla, ins, p1, p2, body @ ..] = apdu else {
             return Err(ApduError);
         };
@@ -98,7 +98,15 @@ impl Command {
             data: data.to_vec(),
             answered: !le.is_empty(),
         };
-        Ok((command, form))
+        let le = match le {
+            [] => None,
+            digits => Some(
+                digits
+                    .iter()
+                    .fold(0, |le, digit| le << 8 | u16::from(*digit)),
+            ),
+        };
+        Ok((command, form, le))
     }
 
     /// Writes one command APDU with at most 255 bytes of data.

@@ -12,6 +12,9 @@ const SHORT_ANSWER: usize = 254;
 const MAX_COMMAND: usize = 0x1_0000;
 
 /// Puts commands together from chains and hands out answers in pieces.
+///
+/// Nothing authenticates Le, so it is taken literally: 00 or absent in a
+/// command, exactly what was announced in GET RESPONSE.
 #[derive(Debug)]
 pub struct Assembler {
     extended: Option<ExtendedLength>,
@@ -45,7 +48,7 @@ impl Assembler {
 
     /// Takes one command APDU.
     pub fn on_apdu(&mut self, apdu: &[u8]) -> Received {
-        let Ok((mut command, form)) = Command::parse(apdu) else {
+        let Ok((mut command, form, le)) = Command::parse(apdu) else {
             self.chain = None;
             return Received::Broken(StatusWord::MALFORMED);
         };
@@ -58,11 +61,20 @@ impl Assembler {
             self.chain = None;
             return Received::Broken(StatusWord::MALFORMED);
         }
-        self.form = form;
         if self.chain.is_none() && command.ins == ins::GET_RESPONSE && !self.pending.is_empty() {
+            let asked = (command.cla, command.p1, command.p2, command.data.len(), le);
+            if asked != (0, 0, 0, 0, Some(self.left())) {
+                self.pending.clear();
+                return Received::Broken(StatusWord::MALFORMED);
+            }
             return Received::Reply(self.next_piece());
         }
         self.pending.clear();
+        if !matches!(le, None | Some(0)) {
+            self.chain = None;
+            return Received::Broken(StatusWord::MALFORMED);
+        }
+        self.form = form;
         let more = command.cla & CHAIN != 0;
         command.cla &= !CHAIN;
         if let Some(mut chain) = self.chain.take() {
@@ -98,10 +110,16 @@ impl Assembler {
         };
         let rest = self.pending.split_off(self.pending.len().min(most));
         let data = std::mem::replace(&mut self.pending, rest);
-        let status = match self.pending.len() {
+        let status = match self.left() {
             0 => StatusWord::OK,
-            left => StatusWord(0x6100 | left.min(0xff) as u16),
+            left => StatusWord(0x6100 | left),
         };
         Response { data, status }.encode()
+    }
+
+    /// What `61 xx` says, and GET RESPONSE must ask for: the bytes left, 255 for
+    /// more.
+    fn left(&self) -> u16 {
+        self.pending.len().min(0xff) as u16
     }
 }

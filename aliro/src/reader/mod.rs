@@ -32,10 +32,11 @@ pub struct ReaderConfig {
     pub ble_versions: BleVersions,
     /// The protocol versions that this reader speaks, best first.
     pub versions: Vec<Version>,
-    /// Whether to make the device release its ranging key (EXCHANGE with tag
-    /// 98) before *access protocol completed*. A UWB reader must; the remote
-    /// keyless flow does without and saves a round trip.
-    pub release_ranging_key: bool,
+    /// Whether this is a UWB reader, which also takes the flow that leads to
+    /// ranging and has the device release its ranging key there (EXCHANGE with
+    /// tag 98). Ranging itself is the caller's. The remote keyless flow does
+    /// without that EXCHANGE and saves a round trip.
+    pub ranging: bool,
 }
 
 impl ReaderConfig {
@@ -49,7 +50,7 @@ impl ReaderConfig {
             policy: Policy::SecureAction,
             ble_versions: BleVersions::default(),
             versions: vec![VERSION_1_0],
-            release_ranging_key: false,
+            ranging: false,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::channel::Channel;
 use crate::command::{ExchangeCommand, ReaderStatus};
 use crate::crypto::{CryptoError, Entropy, Signature};
 use crate::message::{
-    AP_REQUEST, AP_RESPONSE, ErrorCode, Message, Notification, OperationSource, Protocol,
+    AP_REQUEST, AP_RESPONSE, ErrorCode, Flow, Message, Notification, OperationSource, Protocol,
     RESPONSE_TIME, ReaderState, Reporting, clear_message,
 };
 use crate::proprietary::ProprietaryInformation;
@@ -29,6 +29,7 @@ use crate::proprietary::ProprietaryInformation;
 pub struct Session {
     config: Arc<ReaderConfig>,
     state: State,
+    flow: Flow,
     limits: Limits,
     /// The command that is out.
     exchange: Option<Exchange>,
@@ -59,6 +60,7 @@ impl Session {
         Ok(Self {
             state: State::Opening(Opening::new(Arc::clone(&config), entropy)?),
             config,
+            flow: Flow::RemoteKeyless,
             limits: Limits::announced(None),
             exchange: None,
             channel: None,
@@ -138,7 +140,7 @@ impl Session {
             State::Deciding(step) => step,
             other => return self.out_of_turn(other),
         };
-        if !self.config.release_ranging_key {
+        if self.flow == Flow::RemoteKeyless {
             return Ok(self.completed(&completed));
         }
         let exchange = ExchangeCommand {
@@ -293,17 +295,23 @@ impl Session {
             (Notification::Ranging(_), _) => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))
             }
-            (Notification::Initiate { proprietary, .. }, State::Opening(_)) => {
-                self.on_initiate(&proprietary)
+            (Notification::Initiate { flow, proprietary }, State::Opening(_)) => {
+                self.on_initiate(flow, &proprietary)
             }
-            (Notification::RkeRequest(action), State::Completed) => {
+            (Notification::RkeRequest(action), State::Completed)
+                if self.flow == Flow::RemoteKeyless =>
+            {
                 vec![Event::RkeRequest { action }]
             }
             _ => self.give_up(Failure::OutOfOrder, Some(ErrorCode::WrongParameters)),
         }
     }
 
-    fn on_initiate(&mut self, proprietary: &[u8]) -> Vec<Event> {
+    fn on_initiate(&mut self, flow: Flow, proprietary: &[u8]) -> Vec<Event> {
+        if flow == Flow::Ranging && !self.config.ranging {
+            return self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable));
+        }
+        self.flow = flow;
         let Ok(proprietary) = ProprietaryInformation::parse(proprietary) else {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };

@@ -7,18 +7,28 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use aliro::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, Signature};
-use p256::ecdsa::signature::Signer;
+use aliro::certificate::{CertificateRequest, CompressedCertificate};
+use aliro::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, RingEntropy, Signature};
+use aliro::device::{self, Credential, DeviceConfig, Disclosure, GroupBinding, Trust};
+use aliro::identifier::{ReaderIdentifier, VERSION_1_0};
+use aliro::message::{Action, OperationSource, ReaderState, Reporting};
+use aliro::proprietary::{ExtendedLength, ProprietaryInformation};
+use aliro::reader::{self, CertificateDelivery, ReaderConfig, ReaderKey};
 use p256::elliptic_curve::sec1::ToSec1Point;
 use zeroize::Zeroizing;
 
 /// A long-term key of a test.
 #[derive(Clone)]
-pub(crate) struct Key(p256::SecretKey);
+pub(crate) struct Key(p256::SecretKey, PublicKey);
 
 impl Key {
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self(p256::SecretKey::from_slice(bytes).unwrap())
+        let secret = p256::SecretKey::from_slice(bytes).unwrap();
+        let point = secret.public_key().to_sec1_point(false);
+        Self(
+            secret,
+            PublicKey::from_uncompressed(point.as_bytes()).unwrap(),
+        )
     }
 
     pub(crate) fn named(name: &str) -> Self {
@@ -26,13 +36,19 @@ impl Key {
     }
 
     pub(crate) fn public(&self) -> PublicKey {
-        PublicKey::from_uncompressed(self.0.public_key().to_sec1_point(false).as_bytes()).unwrap()
+        self.1
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
-        let signature: p256::ecdsa::Signature =
-            p256::ecdsa::SigningKey::from(self.0.clone()).sign(message);
-        Signature(signature.to_bytes().into())
+        let random = ring::rand::SystemRandom::new();
+        let pair = ring::signature::EcdsaKeyPair::from_private_key_and_public_key(
+            &ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING,
+            &self.0.to_bytes(),
+            self.public().as_bytes(),
+            &random,
+        );
+        let signature = pair.unwrap().sign(&random, message).unwrap();
+        Signature::from_slice(signature.as_ref()).unwrap()
     }
 }
 
@@ -77,4 +93,235 @@ impl Ephemeral for FixedEphemeral {
         let shared = p256::ecdh::diffie_hellman(self.0.0.to_nonzero_scalar(), peer.as_affine());
         Ok(Zeroizing::new((*shared.raw_secret_bytes()).into()))
     }
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    ToReader,
+    ToDevice,
+}
+
+/// One installation: an issuer that certified a reader, a credential that
+/// trusts the issuer.
+pub(crate) struct Installation {
+    pub(crate) issuer: Key,
+    pub(crate) reader: Key,
+    pub(crate) credential: Key,
+    pub(crate) identifier: ReaderIdentifier,
+    pub(crate) certificate: CompressedCertificate,
+    pub(crate) delivery: CertificateDelivery,
+    pub(crate) extended: Option<ExtendedLength>,
+    /// Asked for and answered with, if any.
+    pub(crate) documents: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Installation {
+    pub(crate) fn new() -> Self {
+        let (issuer, reader) = (Key::named("issuer"), Key::named("reader"));
+        let identifier = ReaderIdentifier::new([0xaa; 16], [0xbb; 16]);
+        let request = CertificateRequest::new(reader.public())
+            .subject(&hex::encode(identifier.sub))
+            .unwrap();
+        let signature = issuer.sign(&request.to_be_signed(&issuer.public()));
+        Self {
+            certificate: request.assemble(&signature).compress(),
+            issuer,
+            reader,
+            credential: Key::named("credential"),
+            identifier,
+            delivery: CertificateDelivery::LoadCert,
+            extended: None,
+            documents: Some((b"request".to_vec(), vec![0xd0; 700])),
+        }
+    }
+
+    pub(crate) fn reader_config(&self) -> ReaderConfig {
+        let key = ReaderKey::Certified {
+            certificate: self.certificate.clone(),
+            issuer: self.issuer.public(),
+            delivery: self.delivery,
+        };
+        ReaderConfig::new(self.identifier, key)
+    }
+
+    pub(crate) fn device_config(&self) -> DeviceConfig {
+        let mut config = DeviceConfig::new(vec![Credential {
+            public_key: self.credential.public(),
+            groups: vec![GroupBinding {
+                group: self.identifier.group,
+                trust: Trust::IssuerCa(self.issuer.public()),
+            }],
+        }]);
+        config.proprietary = ProprietaryInformation::new(&[VERSION_1_0], self.extended);
+        config
+    }
+
+    pub(crate) fn pair(&self) -> Pair<'_> {
+        let entropy = RingEntropy::new();
+        Pair {
+            installation: self,
+            reader: reader::Session::new(self.reader_config(), &entropy).unwrap(),
+            device: device::Session::new(self.device_config(), &entropy).unwrap(),
+            chosen: hex::encode(self.identifier.sub),
+            seen: Seen::default(),
+        }
+    }
+}
+
+/// Both ends in one process, each with a caller that behaves well.
+pub(crate) struct Pair<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) reader: reader::Session,
+    pub(crate) device: device::Session,
+    /// The certificate subject of the door that the user chose.
+    pub(crate) chosen: String,
+    pub(crate) seen: Seen,
+}
+
+/// What came of it.
+#[derive(Default, Debug)]
+pub(crate) struct Seen {
+    pub(crate) wire: Vec<(Way, Vec<u8>)>,
+    pub(crate) opened: usize,
+    pub(crate) authenticated: Option<reader::Authenticated>,
+    pub(crate) documents: Option<Vec<u8>>,
+    pub(crate) status: Option<ReaderState>,
+    pub(crate) reader_failure: Option<reader::Failure>,
+    pub(crate) device_failure: Option<device::Failure>,
+    pub(crate) reader_third_party: Vec<Vec<u8>>,
+    pub(crate) device_third_party: Vec<Vec<u8>>,
+}
+
+impl Pair<'_> {
+    /// Runs until nothing is on the wire. `carry` gets each message with its
+    /// number and says what arrives.
+    pub(crate) fn run(
+        mut self,
+        mut carry: impl FnMut(usize, Way, Vec<u8>) -> Vec<Vec<u8>>,
+    ) -> Seen {
+        let mut wire = VecDeque::new();
+        let start = self.device.start_rke().unwrap();
+        self.on_device(start, &mut wire);
+        let mut number = 0;
+        while let Some((way, message)) = wire.pop_front() {
+            self.seen.wire.push((way, message.clone()));
+            for message in carry(number, way, message) {
+                match way {
+                    Way::ToReader => {
+                        let events = self.reader.on_message(&message);
+                        self.on_reader(events, &mut wire);
+                    }
+                    Way::ToDevice => {
+                        let events = self.device.on_message(&message);
+                        self.on_device(events, &mut wire);
+                    }
+                }
+            }
+            number += 1;
+            assert!(number < 200, "the two ends talk for ever");
+        }
+        self.seen
+    }
+
+    fn on_reader(&mut self, events: Vec<reader::Event>, wire: &mut VecDeque<(Way, Vec<u8>)>) {
+        for event in events {
+            let next = match event {
+                reader::Event::Send(message) => {
+                    wire.push_back((Way::ToDevice, message));
+                    continue;
+                }
+                reader::Event::Sign(message) => {
+                    self.reader.signed(self.installation.reader.sign(&message))
+                }
+                reader::Event::Authenticated(authenticated) => {
+                    self.seen.authenticated = Some(authenticated);
+                    match &self.installation.documents {
+                        Some((request, _)) => self.reader.request_documents(request),
+                        None => self
+                            .reader
+                            .complete(ReaderState::Secured, Reporting::ThisDevice),
+                    }
+                }
+                reader::Event::Documents(documents) => {
+                    self.seen.documents = Some(documents);
+                    self.reader
+                        .complete(ReaderState::Secured, Reporting::ThisDevice)
+                }
+                reader::Event::RkeRequest { action } => {
+                    assert_eq!(action, Action::Unsecure);
+                    self.seen.opened += 1;
+                    self.reader
+                        .send_status_changed(OperationSource::ThisDeviceRke, ReaderState::Unsecured)
+                }
+                reader::Event::ThirdParty(payload) => {
+                    self.seen.reader_third_party.push(payload);
+                    self.reader.send_third_party(b"result")
+                }
+                reader::Event::Failed(failure) => {
+                    self.seen.reader_failure = Some(failure);
+                    continue;
+                }
+                reader::Event::Completed | reader::Event::Closed => continue,
+            };
+            self.on_reader(next.unwrap(), wire);
+        }
+    }
+
+    fn on_device(&mut self, events: Vec<device::Event>, wire: &mut VecDeque<(Way, Vec<u8>)>) {
+        for event in events {
+            let next = match event {
+                device::Event::Send(message) => {
+                    wire.push_back((Way::ToReader, message));
+                    continue;
+                }
+                device::Event::ReaderAuthenticated(reader) => {
+                    let named = hex::encode(reader.identifier.sub);
+                    if reader.certificate_subject() == Some(&self.chosen) && named == self.chosen {
+                        let signed = Some(*b"2026-11-24T05:00:00Z");
+                        self.device.approve(Disclosure::documents(signed, None))
+                    } else {
+                        self.device.abort()
+                    }
+                }
+                device::Event::Sign {
+                    credential,
+                    message,
+                } => {
+                    assert_eq!(credential, self.installation.credential.public());
+                    self.device
+                        .signed(self.installation.credential.sign(&message))
+                }
+                device::Event::DocumentsRequested(request) => {
+                    let (asked, answer) = self.installation.documents.as_ref().unwrap();
+                    assert_eq!(&request, asked);
+                    self.device.documents(answer)
+                }
+                device::Event::AccessCompleted { .. } => {
+                    let attempt = self.device.send_third_party(b"attempt").unwrap();
+                    self.on_device(attempt, wire);
+                    self.device.rke_request(Action::Unsecure)
+                }
+                device::Event::StatusChanged { state, .. } => {
+                    self.seen.status = Some(state);
+                    continue;
+                }
+                device::Event::ThirdParty(payload) => {
+                    self.seen.device_third_party.push(payload);
+                    continue;
+                }
+                device::Event::Failed(failure) => {
+                    self.seen.device_failure = Some(failure);
+                    continue;
+                }
+                device::Event::Busy | device::Event::Closed => continue,
+            };
+            self.on_device(next.unwrap(), wire);
+        }
+    }
+}
+
+/// Delivers every message as it is.
+pub(crate) fn faithful(_: usize, _: Way, message: Vec<u8>) -> Vec<Vec<u8>> {
+    vec![message]
 }

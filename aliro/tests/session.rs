@@ -1,0 +1,667 @@
+//! Both ends over messages: what an honest run does, and what no dishonest one
+//! may do.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+
+mod common;
+
+use std::time::Duration;
+
+use aliro::command::ReaderStatus;
+use aliro::crypto::RingEntropy;
+use aliro::device;
+use aliro::identifier::ReaderIdentifier;
+use aliro::message::{Action, ErrorCode, MessageBuffer, ReaderState, Reporting};
+use aliro::proprietary::ExtendedLength;
+use aliro::reader::{self, CertificateDelivery};
+use common::{Installation, Key, Seen, Way, faithful};
+use proptest::prelude::*;
+
+const LARGE: Option<ExtendedLength> = Some(ExtendedLength {
+    max_command: 0x0e00,
+    max_response: 0x0e00,
+});
+
+fn honest(installation: &Installation) -> Seen {
+    installation.pair().run(faithful)
+}
+
+#[test]
+fn an_honest_run_opens_once_in_every_shape() {
+    for delivery in [CertificateDelivery::LoadCert, CertificateDelivery::InAuth1] {
+        for extended in [None, LARGE] {
+            for documents in [None, Installation::new().documents] {
+                let installation = Installation {
+                    delivery,
+                    extended,
+                    documents,
+                    ..Installation::new()
+                };
+                let seen = honest(&installation);
+                assert_eq!(seen.opened, 1, "{seen:?}");
+                assert_eq!(seen.status, Some(ReaderState::Unsecured));
+                let authenticated = seen.authenticated.unwrap();
+                assert_eq!(authenticated.credential, installation.credential.public());
+                assert_eq!(authenticated.access_signed, Some(*b"2026-11-24T05:00:00Z"));
+                assert_eq!(authenticated.revocation_signed, None);
+                let expected = installation.documents.map(|(_, answer)| answer);
+                assert_eq!(seen.documents, expected);
+                assert_eq!(seen.reader_third_party, [b"attempt".to_vec()]);
+                assert_eq!(seen.device_third_party, [b"result".to_vec()]);
+                assert_eq!((seen.reader_failure, seen.device_failure), (None, None));
+            }
+        }
+    }
+}
+
+#[test]
+fn extended_length_and_a_certificate_in_auth1_take_the_fewest_messages() {
+    let count = |delivery, extended| {
+        let installation = Installation {
+            delivery,
+            extended,
+            ..Installation::new()
+        };
+        honest(&installation).wire.len()
+    };
+    // initiate; AUTH0, AUTH1, ENVELOPE, each with its answer; completed; the
+    // application's attempt and result; request, status changed
+    assert_eq!(
+        count(CertificateDelivery::InAuth1, LARGE),
+        1 + 6 + 1 + 2 + 2
+    );
+    assert_eq!(
+        count(CertificateDelivery::LoadCert, LARGE),
+        1 + 8 + 1 + 2 + 2
+    );
+    // AUTH1 goes in two parts, the documents' 728 bytes come in three.
+    assert_eq!(
+        count(CertificateDelivery::InAuth1, None),
+        1 + 6 + 2 + 4 + 1 + 2 + 2
+    );
+}
+
+#[test]
+fn messages_glued_into_a_stream_and_cut_anywhere_come_out_whole() {
+    let seen = honest(&Installation::new());
+    let stream: Vec<u8> = seen
+        .wire
+        .iter()
+        .flat_map(|(_, message)| message.clone())
+        .collect();
+    let mut buffer = MessageBuffer::new(1024);
+    let mut out = Vec::new();
+    for piece in stream.chunks(7) {
+        buffer.push(piece);
+        while let Some(message) = buffer.next_message().unwrap() {
+            out.push(message);
+        }
+    }
+    let messages: Vec<_> = seen.wire.into_iter().map(|(_, message)| message).collect();
+    assert_eq!(out, messages);
+}
+
+/// The number of the message that carries the RKE request: the last one to the
+/// reader.
+fn request_number(seen: &Seen) -> usize {
+    seen.wire
+        .iter()
+        .rposition(|(way, _)| *way == Way::ToReader)
+        .unwrap()
+}
+
+/// Runs with message `at` spoilt; the door must stay shut, or, when what is
+/// spoilt comes after the request, the device must not believe it.
+fn spoil(installation: &Installation, at: usize, how: impl Fn(&mut Vec<u8>)) -> Seen {
+    installation.pair().run(|number, _, mut message| {
+        if number == at {
+            how(&mut message);
+        }
+        vec![message]
+    })
+}
+
+#[test]
+fn a_changed_byte_in_any_message_never_opens() {
+    for delivery in [CertificateDelivery::LoadCert, CertificateDelivery::InAuth1] {
+        let installation = Installation {
+            delivery,
+            documents: Some((b"request".to_vec(), vec![0xd0; 260])),
+            ..Installation::new()
+        };
+        let wire = honest(&installation);
+        let request = request_number(&wire);
+        for (number, (_, message)) in wire.wire.iter().enumerate() {
+            for byte in 0..message.len() {
+                let seen = spoil(&installation, number, |message| message[byte] ^= 1);
+                if number <= request {
+                    assert_eq!(seen.opened, 0, "byte {byte} of message {number}");
+                }
+                if number > request {
+                    assert_eq!(seen.status, None, "byte {byte} of {number}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_cut_anywhere_never_opens() {
+    let installation = Installation::new();
+    let wire = honest(&installation);
+    let request = request_number(&wire);
+    for (number, (_, message)) in wire.wire.iter().enumerate() {
+        for length in 0..message.len() {
+            // As it is, and with a header that fits.
+            for fit in [false, true] {
+                let seen = spoil(&installation, number, |message| {
+                    message.truncate(length);
+                    if fit && length >= 4 {
+                        message[2..4].copy_from_slice(&((length - 4) as u16).to_be_bytes());
+                    }
+                });
+                // A command without its Le is one that phones were seen to
+                // take; nothing is lost with that byte.
+                let only_le = fit && length + 1 == message.len() && message[..2] == [0, 0];
+                if number <= request && !only_le {
+                    assert_eq!(seen.opened, 0, "{length} bytes of message {number}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_lost_repeated_or_late_never_opens_more_than_once() {
+    let installation = Installation::new();
+    let wire = honest(&installation);
+    let request = request_number(&wire);
+    for at in 0..wire.wire.len() {
+        let lost = installation.pair().run(
+            |number, _, message| {
+                if number == at { vec![] } else { vec![message] }
+            },
+        );
+        // What the reader itself sends last is not needed for opening; what an
+        // application sends is in the same order, so its loss is noticed.
+        assert_eq!(lost.opened, usize::from(at > request), "{at} lost");
+
+        let repeated = installation.pair().run(|number, _, message| {
+            if number == at {
+                vec![message.clone(), message]
+            } else {
+                vec![message]
+            }
+        });
+        assert!(repeated.opened <= 1, "{at} repeated");
+        if at < request {
+            assert!(repeated.reader_failure.is_some() || repeated.device_failure.is_some());
+        }
+    }
+}
+
+#[test]
+fn a_recorded_run_replayed_to_the_door_opens_nothing() {
+    let installation = Installation::new();
+    let recorded = honest(&installation);
+    let mut reader =
+        reader::Session::new(installation.reader_config(), &RingEntropy::new()).unwrap();
+    let mut pending = Vec::new();
+    for (way, message) in recorded.wire {
+        if way == Way::ToReader {
+            pending.extend(reader.on_message(&message));
+        }
+        while let Some(event) = pending.pop() {
+            match event {
+                reader::Event::Sign(message) => {
+                    let signature = installation.reader.sign(&message);
+                    pending.extend(reader.signed(signature).unwrap());
+                }
+                reader::Event::Authenticated(_)
+                | reader::Event::Documents(_)
+                | reader::Event::Completed
+                | reader::Event::RkeRequest { .. } => panic!("replayed: {event:?}"),
+                _ => {}
+            }
+        }
+    }
+    assert!(reader.is_closed());
+}
+
+/// Everything that the device sent, as one string of bytes.
+fn sent_by_device(seen: &Seen) -> Vec<u8> {
+    let sent = seen.wire.iter().filter(|(way, _)| *way == Way::ToReader);
+    sent.flat_map(|(_, message)| message.clone()).collect()
+}
+
+fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+#[test]
+fn another_door_with_a_valid_certificate_learns_nothing() {
+    let installation = Installation::new();
+    let mut pair = installation.pair();
+    pair.chosen = "00112233445566778899aabbccddeeff".to_owned();
+    let seen = pair.run(faithful);
+    assert_eq!(seen.device_failure, Some(device::Failure::Aborted));
+    assert_eq!(
+        seen.reader_failure,
+        Some(reader::Failure::DeviceStatus(0x6982))
+    );
+    assert!(seen.authenticated.is_none());
+    let sent = sent_by_device(&seen);
+    let key = installation.credential.public();
+    for secret in [&key.x()[..], key.y(), &key.key_slot()] {
+        assert!(!holds(&sent, secret));
+    }
+    // Its constant, a fresh point, two status words: what any stranger gets.
+    assert_eq!(sent.len(), (4 + 12) + (4 + 67 + 2) + (4 + 2) + (4 + 2));
+}
+
+#[test]
+fn a_door_cannot_take_another_doors_name() {
+    // Its own certificate, the chosen door's identifier.
+    let installation = Installation::new();
+    let chosen = ReaderIdentifier::new(installation.identifier.group, [0xcc; 16]);
+    let mut pair = installation.pair();
+    let mut config = installation.reader_config();
+    config.identifier = chosen;
+    pair.reader = reader::Session::new(config, &RingEntropy::new()).unwrap();
+    pair.chosen = hex::encode(chosen.sub);
+    let seen = pair.run(faithful);
+    assert_eq!(seen.device_failure, Some(device::Failure::Aborted));
+    assert!(!holds(
+        &sent_by_device(&seen),
+        installation.credential.public().x()
+    ));
+}
+
+#[test]
+fn an_unknown_group_and_a_reader_that_cannot_prove_itself_look_alike() {
+    let installation = Installation::new();
+    let run = |device: device::DeviceConfig, reader: Key| {
+        let other = Installation {
+            reader,
+            ..Installation::new()
+        };
+        let mut pair = other.pair();
+        pair.reader =
+            reader::Session::new(installation.reader_config(), &RingEntropy::new()).unwrap();
+        pair.device = device::Session::new(device, &RingEntropy::new()).unwrap();
+        pair.run(faithful)
+    };
+    let known = installation.device_config();
+    let mut unknown = known.clone();
+    unknown.credentials[0].groups[0].group = [0; 16];
+    let mut other_issuer = known.clone();
+    other_issuer.credentials[0].groups[0].trust =
+        device::Trust::IssuerCa(Key::named("other issuer").public());
+    let mut direct = known.clone();
+    direct.credentials[0].groups[0].trust = device::Trust::DirectKey(installation.reader.public());
+    let runs = [
+        run(unknown, installation.reader.clone()),
+        run(known, Key::named("thief")),
+        run(other_issuer, installation.reader.clone()),
+        run(direct, installation.reader.clone()),
+    ];
+    let shape = |seen: &Seen| -> Vec<_> {
+        let lengths = seen.wire.iter().map(|(way, message)| (*way, message.len()));
+        lengths.collect()
+    };
+    for seen in &runs {
+        assert_eq!(shape(seen), shape(&runs[0]));
+        assert_eq!(
+            seen.reader_failure,
+            Some(reader::Failure::DeviceStatus(0x6982))
+        );
+    }
+    let failures: Vec<_> = runs
+        .iter()
+        .map(|seen| seen.device_failure.unwrap())
+        .collect();
+    assert_eq!(failures[0], device::Failure::UnknownReader);
+    assert!(
+        failures[1..]
+            .iter()
+            .all(|f| *f == device::Failure::ReaderNotProved)
+    );
+}
+
+#[test]
+fn two_visits_share_nothing_but_constants() {
+    let installation = Installation::new();
+    let (first, second) = (honest(&installation), honest(&installation));
+    // The opening is a constant, and so is what stands around documents.
+    let fresh = |seen: &Seen| -> Vec<Vec<u8>> {
+        let sent = seen.wire.iter().filter(|(way, _)| *way == Way::ToReader);
+        sent.skip(1)
+            .map(|(_, message)| match message[4..] {
+                [0x53, ..] => message[20..].to_vec(),
+                _ => message.clone(),
+            })
+            .collect()
+    };
+    let second = fresh(&second);
+    for message in fresh(&first) {
+        for window in message.windows(8) {
+            assert!(
+                !second.iter().any(|other| holds(other, window)),
+                "{window:x?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_refused_device_is_told_why_inside_the_channel() {
+    let installation = Installation::new();
+    let seen = refuse_after_documents(&installation);
+    assert_eq!(
+        seen.1,
+        Some(device::Failure::ReaderRefused(
+            ReaderStatus::INVALID_ACCESS_RIGHTS
+        ))
+    );
+    assert!(!holds(
+        &seen.0,
+        &ReaderStatus::INVALID_ACCESS_RIGHTS.0.to_be_bytes()
+    ));
+}
+
+/// The last message to the device, and what the device makes of it.
+fn refuse_after_documents(installation: &Installation) -> (Vec<u8>, Option<device::Failure>) {
+    let (mut reader, mut device) = up_to(installation, |event| {
+        matches!(event, reader::Event::Authenticated(_))
+    });
+    let events = reader.refuse(ReaderStatus::INVALID_ACCESS_RIGHTS).unwrap();
+    assert!(reader.is_closed());
+    let reader::Event::Send(message) = &events[0] else {
+        panic!("{events:?}");
+    };
+    let failure = device
+        .on_message(message)
+        .into_iter()
+        .find_map(|event| match event {
+            device::Event::Failed(failure) => Some(failure),
+            _ => None,
+        });
+    (message.clone(), failure)
+}
+
+/// Two sessions, run until the reader says what is waited for.
+fn up_to(
+    installation: &Installation,
+    until: impl Fn(&reader::Event) -> bool,
+) -> (reader::Session, device::Session) {
+    let common::Pair {
+        mut reader,
+        mut device,
+        ..
+    } = installation.pair();
+    let mut to_reader = device.start_rke().unwrap();
+    loop {
+        let mut to_device = Vec::new();
+        for event in std::mem::take(&mut to_reader) {
+            match event {
+                device::Event::Send(message) => to_device.extend(reader.on_message(&message)),
+                device::Event::ReaderAuthenticated(_) => {
+                    to_reader.extend(device.approve(device::Disclosure::default()).unwrap());
+                }
+                device::Event::Sign { message, .. } => {
+                    let signature = installation.credential.sign(&message);
+                    to_reader.extend(device.signed(signature).unwrap());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        while let Some(event) = to_device.pop() {
+            if until(&event) {
+                return (reader, device);
+            }
+            match event {
+                reader::Event::Send(message) => to_reader.extend(device.on_message(&message)),
+                reader::Event::Sign(message) => {
+                    to_device.extend(reader.signed(installation.reader.sign(&message)).unwrap());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn silence_ends_a_session_and_busy_does_not() {
+    let installation = Installation::new();
+    let common::Pair {
+        mut reader,
+        mut device,
+        ..
+    } = installation.pair();
+    assert_eq!(reader.deadline_after(), None, "nothing is expected yet");
+    assert_eq!(
+        reader.on_timeout(),
+        [],
+        "a timer that fires late is ignored"
+    );
+    let start = device.start_rke().unwrap();
+    assert_eq!(device.deadline_after(), Some(Duration::from_secs(2)));
+    let device::Event::Send(initiate) = &start[0] else {
+        panic!("{start:?}");
+    };
+    reader.on_message(initiate);
+    assert_eq!(reader.deadline_after(), Some(Duration::from_secs(2)));
+
+    let busy = device.busy().unwrap();
+    let device::Event::Send(busy) = &busy[0] else {
+        panic!("{busy:?}");
+    };
+    assert_eq!(busy, &[2, 0, 0, 2, 0, 0]);
+    assert_eq!(reader.on_message(busy), []);
+    assert_eq!(reader.deadline_after(), Some(Duration::from_secs(2)));
+
+    // The reader says so and ends; the device just ends.
+    let ended = reader.on_timeout();
+    assert_eq!(
+        ended,
+        [
+            reader::Event::Send(vec![2, 0, 0, 3, 1, 1, 0]),
+            reader::Event::Failed(reader::Failure::Timeout),
+            reader::Event::Closed
+        ]
+    );
+    assert_eq!(
+        device.on_timeout(),
+        [
+            device::Event::Failed(device::Failure::Timeout),
+            device::Event::Closed
+        ]
+    );
+}
+
+#[test]
+fn ranging_is_recognised_and_declined() {
+    let installation = Installation::new();
+    let common::Pair {
+        mut reader,
+        mut device,
+        ..
+    } = installation.pair();
+    let start = device.start(aliro::message::Flow::Ranging).unwrap();
+    let device::Event::Send(initiate) = &start[0] else {
+        panic!("{start:?}");
+    };
+    let declined = vec![2, 0, 0, 3, 1, 1, 1];
+    assert_eq!(
+        reader.on_message(initiate),
+        [
+            reader::Event::Send(declined.clone()),
+            reader::Event::Failed(reader::Failure::Ranging),
+            reader::Event::Closed
+        ]
+    );
+    assert_eq!(
+        device.on_message(&declined),
+        [
+            device::Event::Failed(device::Failure::ReaderError(ErrorCode::ResourceUnavailable)),
+            device::Event::Closed
+        ]
+    );
+}
+
+#[test]
+fn a_reader_with_ranging_has_the_ranging_key_released_first() {
+    let installation = Installation::new();
+    let mut config = installation.reader_config();
+    config.ranging = true;
+    let mut reader = reader::Session::new(config, &RingEntropy::new()).unwrap();
+    let mut device =
+        device::Session::new(installation.device_config(), &RingEntropy::new()).unwrap();
+    let mut events = device.start(aliro::message::Flow::Ranging).unwrap();
+    let mut completed = 0;
+    while !events.is_empty() {
+        let mut answers = Vec::new();
+        for event in std::mem::take(&mut events) {
+            match event {
+                device::Event::Send(message) => answers.extend(reader.on_message(&message)),
+                device::Event::ReaderAuthenticated(_) => {
+                    events.extend(device.approve(device::Disclosure::default()).unwrap());
+                }
+                device::Event::Sign { message, .. } => {
+                    events.extend(
+                        device
+                            .signed(installation.credential.sign(&message))
+                            .unwrap(),
+                    );
+                }
+                device::Event::AccessCompleted { .. } => completed += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        while let Some(event) = answers.pop() {
+            match event {
+                reader::Event::Send(message) => events.extend(device.on_message(&message)),
+                reader::Event::Sign(message) => {
+                    answers.extend(reader.signed(installation.reader.sign(&message)).unwrap());
+                }
+                reader::Event::Authenticated(_) => {
+                    let state = ReaderState::Secured;
+                    let asked = reader.complete(state, Reporting::None).unwrap();
+                    assert_eq!(asked.len(), 1, "EXCHANGE comes first");
+                    answers.extend(asked);
+                }
+                reader::Event::Completed => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(completed, 1);
+    // In this flow nothing is opened by request.
+    let request = device.rke_request(Action::Unsecure).unwrap();
+    let device::Event::Send(request) = &request[0] else {
+        panic!("{request:?}");
+    };
+    let answer = reader.on_message(request);
+    assert!(answer.contains(&reader::Event::Failed(reader::Failure::OutOfOrder)));
+}
+
+#[test]
+fn calls_out_of_turn_change_nothing() {
+    let installation = Installation::new();
+    let common::Pair {
+        mut reader,
+        mut device,
+        ..
+    } = installation.pair();
+    let signature = installation.reader.sign(b"");
+    assert!(reader.signed(signature).is_err());
+    assert!(reader.request_documents(b"").is_err());
+    assert!(
+        reader
+            .complete(ReaderState::Secured, Reporting::None)
+            .is_err()
+    );
+    assert!(reader.refuse(ReaderStatus::EXPIRED).is_err());
+    assert!(reader.send_third_party(b"").is_err());
+    assert!(device.approve(device::Disclosure::default()).is_err());
+    assert!(device.abort().is_err());
+    assert!(device.signed(signature).is_err());
+    assert!(device.documents(b"").is_err());
+    assert!(device.rke_request(Action::Secure).is_err());
+    assert!(device.send_third_party(b"").is_err());
+    assert!(device.busy().is_err());
+    let mut pair = installation.pair();
+    (pair.reader, pair.device) = (reader, device);
+    assert_eq!(pair.run(faithful).opened, 1);
+}
+
+fn any_message() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop::collection::vec(any::<u8>(), 0..80);
+    let command = (0u8..5, any::<u8>(), payload).prop_map(|(which, byte, data)| {
+        let (cla, ins) = [
+            (0x80, 0x80),
+            (0x80, 0x81),
+            (0x80, 0xc9),
+            (0x00, 0xc3),
+            (0x80, 0xd1),
+        ][usize::from(which)];
+        let mut apdu = vec![cla, ins, 0, byte & 1, data.len() as u8];
+        apdu.extend(data);
+        apdu
+    });
+    let answer = prop::collection::vec(any::<u8>(), 0..90).prop_map(|mut data| {
+        data.extend([0x90, 0]);
+        data
+    });
+    let anything = prop::collection::vec(any::<u8>(), 0..60);
+    (0u8..5, 0u8..8, prop_oneof![command, answer, anything]).prop_map(|(kind, id, payload)| {
+        let mut message = vec![kind, id, 0, payload.len() as u8];
+        message.extend(payload);
+        message
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn arbitrary_messages_at_any_point_neither_open_nor_panic(
+        at in 0usize..17, message in any_message(), instead in any::<bool>(),
+    ) {
+        let installation = Installation::new();
+        let seen = installation.pair().run(|number, _, honest| {
+            if number != at {
+                vec![honest]
+            } else if instead {
+                vec![message.clone()]
+            } else {
+                vec![message.clone(), honest]
+            }
+        });
+        // A busy in clear, before there are keys, is harmless wherever it
+        // stands; so is anything once the request is in.
+        let busy = message.starts_with(&[2, 0]);
+        prop_assert!(seen.opened <= 1);
+        let request = 15;
+        if !busy && at < request {
+            prop_assert_eq!(seen.opened, 0, "{:x?} at {}", message, at);
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_of_any_value_never_opens(
+        at in 0usize..16, byte in 0usize..200, change in 1u8..,
+    ) {
+        let installation = Installation::new();
+        let mut changed = false;
+        let seen = installation.pair().run(|number, _, mut message| {
+            if number == at && let Some(byte) = message.get_mut(byte) {
+                *byte ^= change;
+                changed = true;
+            }
+            vec![message]
+        });
+        prop_assert!(!changed || seen.opened == 0, "byte {} of message {}", byte, at);
+    }
+}
