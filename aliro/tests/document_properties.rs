@@ -8,12 +8,13 @@ use aliro::crypto::PublicKey;
 use aliro::document::issuer::AccessDocument;
 use aliro::document::{
     AccessData, AccessExtension, AccessRule, Capabilities, ChangeMode, DeviceRequest,
-    DeviceResponse, DocumentError, Extension, Iterations, MAX_LEN, Now, Pattern, RawDocument,
-    Recurrence, Refusal, RevocationData, RevocationEntry, RevocationList, Schedule, TrustedIssuers,
-    VerifiedAccess, Verifier, VerifyContext,
+    DeviceResponse, DocumentError, Extension, Iterations, ListFull, MAX_LEN, MAX_REVOCATIONS, Now,
+    Pattern, RawDocument, Recurrence, Refusal, RevocationData, RevocationEntry, RevocationList,
+    Schedule, TrustedIssuers, Validity, VerifiedAccess, VerifiedRevocation, Verifier,
+    VerifyContext,
 };
 use documents::certificate::{self, Template};
-use documents::{ELEMENT, Key, NOW, access, access_with, element, signed_access};
+use documents::{ELEMENT, Key, NOW, access, access_with, at, element, signed_access, validity};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -272,8 +273,7 @@ proptest! {
         }
         let held: std::collections::BTreeSet<_> = list.iter().map(|entry| name(&entry)).collect();
         prop_assert_eq!(&held, &expected);
-        let stored: RevocationList = list.iter().collect();
-        prop_assert_eq!(stored, list);
+        prop_assert_eq!(RevocationList::restore(list.iter(), list.signed()), list);
     }
 }
 
@@ -380,6 +380,65 @@ fn one_bad_element_does_not_spoil_its_neighbours() {
         verified.refused,
         [("a".to_owned(), Refusal::UnknownReaderRule)]
     );
+}
+
+#[test]
+fn an_old_list_does_not_come_back() {
+    let list = |signed, entries| VerifiedRevocation {
+        issuer: issuer().public().key_identifier(),
+        validity: Validity {
+            signed: at(signed),
+            ..validity()
+        },
+        elements: vec![(ELEMENT.to_owned(), RevocationData::overwrite(entries))],
+    };
+    let withdrawn = RevocationEntry::of_key(&credential().public());
+    let (without, with) = (list(NOW - 1, vec![]), list(NOW, vec![withdrawn]));
+    let mut held = RevocationList::new();
+    assert_eq!(held.take(&without), Ok(true));
+    assert_eq!(held.take(&with), Ok(true));
+    assert_eq!(held.take(&without), Ok(false));
+    assert!(held.revokes_key(&credential().public()));
+    assert_eq!(held.take(&list(NOW, vec![])), Ok(true), "the same second");
+    assert!(held.is_empty());
+}
+
+#[test]
+fn a_revocation_names_a_key_or_an_id_and_ends_with_a_clock() {
+    let (key, other) = (credential().public(), Key::of("other").public());
+    let both = RevocationEntry {
+        id: b"one".to_vec(),
+        expiry: Some(1_000),
+        ..RevocationEntry::of_key(&key)
+    };
+    let of_id = RevocationEntry::of_id(b"two");
+    let mut list = RevocationList::restore([both, of_id], None);
+    assert!(list.revokes(&key, b""));
+    assert!(list.revokes(&other, b"one"));
+    assert!(list.revokes(&other, b"two"));
+    assert!(!list.revokes(&other, b"three"));
+    assert!(!list.revokes(&other, b""), "no id is nobody's");
+    list.drop_expired(1_000);
+    assert_eq!(list.len(), 2);
+    list.drop_expired(1_001);
+    assert!(!list.revokes(&key, b"one"));
+    assert!(list.revokes(&key, b"two"));
+}
+
+#[test]
+fn a_full_list_refuses_rather_than_forgets() {
+    let numbered = |from: u32, count: u32| {
+        (from..from + count).map(|number| RevocationEntry::of_id(&number.to_be_bytes()))
+    };
+    let room = u32::try_from(MAX_REVOCATIONS).expect("a number");
+    let full = RevocationList::restore(numbered(0, room), None);
+    let mut list = full.clone();
+    let change = RevocationData {
+        change: ChangeMode::Append,
+        ..RevocationData::overwrite(numbered(room, 1).collect())
+    };
+    assert_eq!(list.apply(&change), Err(ListFull));
+    assert_eq!(list, full);
 }
 
 #[test]

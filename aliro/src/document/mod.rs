@@ -18,6 +18,80 @@
 //! issuing side is [`issuer`]. Nothing here reads a clock, makes a salt or
 //! signs: all of that is passed in.
 //!
+//! # Example
+//!
+//! The issuer lets a credential unlock *floor1* on weekdays from eight to six,
+//! the device shows that element, and the reader decides.
+//!
+//! ```
+//! use aliro::crypto::{PublicKey, Signature};
+//! use aliro::document::issuer::{self, AccessDocument, Element};
+//! use aliro::document::*;
+//! use p256::ecdsa::{SigningKey, signature::Signer};
+//!
+//! # fn public(key: &SigningKey) -> PublicKey {
+//! #     let point = key.verifying_key().to_sec1_point(false);
+//! #     PublicKey::from_uncompressed(point.as_bytes()).unwrap()
+//! # }
+//! # let issuer_key = SigningKey::from_slice(&[1; 32]).unwrap();
+//! # let credential = public(&SigningKey::from_slice(&[2; 32]).unwrap());
+//! # let issuer = public(&issuer_key);
+//! // The issuer.
+//! let eight_to_six_on_weekdays = Schedule {
+//!     start: 1_769_932_800, // 2026-02-01 08:00, as a wall clock shows it
+//!     end: None,
+//!     recurrence: Some(Recurrence::weekly(0b001_1111, 10 * 3600)?),
+//!     utc: false,
+//! };
+//! let unsigned = AccessDocument {
+//!     issuer: IssuerName::KeyId(issuer::key_id(&issuer)),
+//!     device_key: credential,
+//!     validity: Validity {
+//!         signed: Timestamp::parse("2026-02-01T08:00:00Z")?,
+//!         valid_from: Timestamp::parse("2026-02-01T08:00:00Z")?,
+//!         valid_until: Timestamp::parse("2026-12-31T23:59:59Z")?,
+//!         expected_update: None,
+//!         iteration: Some(1),
+//!     },
+//!     time_required: true,
+//!     elements: vec![Element {
+//!         identifier: "floor1".to_owned(),
+//!         salt: [0x5a; 16], // fresh from a secure random source
+//!         data: AccessData {
+//!             rules: vec![AccessRule { capabilities: Capabilities::UNSECURE, allow: 1, deny: 0 }],
+//!             schedules: vec![eight_to_six_on_weekdays],
+//!             ..AccessData::default()
+//!         },
+//!     }],
+//! }
+//! .prepare()?;
+//! let signature: p256::ecdsa::Signature = issuer_key.sign(&unsigned.to_be_signed());
+//! let held = unsigned.finish(Signature(signature.to_bytes().into()))?;
+//!
+//! // The device: only what is asked for.
+//! let shown = held.select(&["floor1"]).ok_or("nothing to show")?;
+//!
+//! // The reader, on Monday 2 February 2026 at 12:00 UTC, where it is 13:00.
+//! let mut trusted = TrustedIssuers::new();
+//! trusted.add_issuer(issuer);
+//! let clock = Some(Now { utc: 1_770_033_600, local: 1_770_037_200 });
+//! let verified = Verifier::new(&trusted).access(
+//!     &shown,
+//!     &VerifyContext {
+//!         credential: &credential, // proved in AUTH1
+//!         asked: &["floor1".to_owned()],
+//!         clock,
+//!         iterations: &Iterations::new(),
+//!         known_reader_rules: &|_| false,
+//!         understands: &|_, _, _| false,
+//!     },
+//! )?;
+//! let revoked = RevocationList::new();
+//! let by = verified.allows(Capabilities::UNSECURE, clock, &credential, &revoked)?;
+//! assert_eq!(by, "floor1");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Decisions
 //!
 //! The public sources leave some things open. What this crate does, and where:
@@ -41,7 +115,7 @@
 //! | elements asked for, some unusable | an unknown critical extension, reader rule or version refuses that element; the document only if none is left | [`Verifier::access`] |
 //! | removal of revocation entries | exactly what the entry names; an entry with key and id withdraws either | [`RevocationList`] |
 //! | expired revocation entries | count until dropped with a trusted clock | [`RevocationList::drop_expired`] |
-//! | `signed` of revocations | told to the reader, which ignores earlier ones | [`VerifiedRevocation`] |
+//! | old revocations | a list signed before the last one is ignored, for any phone could bring it back | [`RevocationList::take`] |
 //! | sizes | a document up to 256 KiB; definite lengths only | [`MAX_LEN`] |
 
 mod access;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use super::revocation::{self, ChangeMode, RevocationData, RevocationEntry};
+use super::timestamp::Timestamp;
+use super::verify::VerifiedRevocation;
 use crate::crypto::PublicKey;
 
 /// Everything withdrawn so far.
@@ -15,6 +17,8 @@ use crate::crypto::PublicKey;
 pub struct RevocationList {
     /// By what the entry names; the value is its expiry.
     entries: BTreeMap<Named, Option<u32>>,
+    /// When the last document was signed.
+    signed: Option<Timestamp>,
 }
 
 /// Key hash and id, at least one of them.
@@ -33,6 +37,46 @@ impl RevocationList {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The list as it was stored: its entries, and when its last document was
+    /// signed.
+    #[must_use]
+    pub fn restore(
+        entries: impl IntoIterator<Item = RevocationEntry>,
+        signed: Option<Timestamp>,
+    ) -> Self {
+        let entries = entries
+            .into_iter()
+            .map(|entry| (named(&entry), entry.expiry))
+            .collect();
+        Self { entries, signed }
+    }
+
+    /// When the last document was signed. A device says in AUTH1 what it
+    /// carries; only something later is worth asking for.
+    #[must_use]
+    pub fn signed(&self) -> Option<Timestamp> {
+        self.signed
+    }
+
+    /// Applies a verified document, all of it or nothing. False, and nothing
+    /// changes, when it was signed before the last one: anybody can carry an
+    /// old list. One signed in the same second is applied.
+    ///
+    /// # Errors
+    /// [`ListFull`], as from [`apply`](Self::apply).
+    pub fn take(&mut self, document: &VerifiedRevocation) -> Result<bool, ListFull> {
+        let signed = Some(document.validity.signed);
+        if signed < self.signed {
+            return Ok(false);
+        }
+        let mut changed = self.clone();
+        for (_, data) in &document.elements {
+            changed.apply(data)?;
+        }
+        *self = Self { signed, ..changed };
+        Ok(true)
     }
 
     /// Applies a change: *overwrite* clears, then entries are added, then
@@ -117,16 +161,6 @@ impl RevocationList {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
-    }
-}
-
-impl FromIterator<RevocationEntry> for RevocationList {
-    fn from_iter<I: IntoIterator<Item = RevocationEntry>>(stored: I) -> Self {
-        let entries = stored
-            .into_iter()
-            .map(|entry| (named(&entry), entry.expiry))
-            .collect();
-        Self { entries }
     }
 }
 

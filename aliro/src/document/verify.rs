@@ -179,13 +179,12 @@ pub struct VerifiedAccess {
     pub refused: Vec<(String, Refusal)>,
 }
 
-/// A Revocation Document that may be believed.
+/// A Revocation Document that may be believed; [`RevocationList::take`] it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedRevocation {
     /// Key id of the trusted issuer or CA that it rests on.
     pub issuer: KeyId,
-    /// Its own validity. A reader ignores a document whose `signed` is earlier
-    /// than that of the last one it applied: anybody can carry an old one.
+    /// Its own validity.
     pub validity: Validity,
     /// The elements asked for, at least one.
     pub elements: Vec<(String, RevocationData)>,

@@ -110,9 +110,7 @@ impl Reader {
         let verified = Verifier::new(&self.trusted).revocation(document, &context)?;
         self.revocation_iterations
             .raise(verified.issuer, verified.validity.iteration);
-        for (_, data) in &verified.elements {
-            self.revoked.apply(data).expect("room in the list");
-        }
+        self.revoked.take(&verified).expect("room in the list");
         Ok(())
     }
 
