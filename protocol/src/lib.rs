@@ -3,9 +3,25 @@
 
 #![forbid(unsafe_code)]
 
+mod cbor;
+
 pub mod api;
 pub mod bytes;
+pub mod clock;
+pub mod code;
+pub mod commissioning;
 pub mod doorlink;
+pub mod doorstate;
+pub mod hello;
 pub mod ids;
+pub mod pass;
+pub mod private;
+pub mod proof;
+pub mod revocation;
 pub mod roles;
 pub mod rules;
+pub mod signing;
+pub mod statement;
+pub mod vendor;
+
+pub use cbor::FormatError;

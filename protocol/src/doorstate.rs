@@ -1,0 +1,211 @@
+//! What a door tells about itself, signed with its door key whenever something in it has changed. Phones
+//! and the portal's instances pass it on unopened; proof of withdrawal, drift and *needs sync* rest on it
+//! alone.
+
+use aliro::crypto::{PublicKey, Signature};
+
+use crate::cbor::{FormatError, Reader, Writer, array, inner};
+use crate::clock::ClockReading;
+use crate::ids::{DoorId, Generation, PropertyId};
+use crate::signing::{Envelope, Purpose, SignedError, input};
+
+/// The number of a revocation list: the signer's epoch, then a count within it. Zero and zero before
+/// the first list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ListNumber {
+    /// The signer's epoch.
+    pub epoch: u32,
+    /// From 1 in each epoch.
+    pub version: u64,
+}
+
+/// How far a door has come in both series of statements. The numbers begin again with each epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct StatementNumbers {
+    /// The signer's epoch.
+    pub epoch: u32,
+    /// The last one applied of those for all doors; 0 before the first.
+    pub all: u64,
+    /// The last one applied of those for this door; 0 before the first.
+    pub own: u64,
+}
+
+/// A door's clock, as it reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockState {
+    /// The time and how sure it is.
+    pub reading: ClockReading,
+    /// Measured drift of its oscillator in parts per million, positive when it runs slow.
+    pub drift_ppm: Option<i32>,
+}
+
+/// The state of one controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorState {
+    /// Its property.
+    pub property: PropertyId,
+    /// Its door.
+    pub door: DoorId,
+    /// Which controller of that door.
+    pub generation: Generation,
+    /// The highest `validityIteration` that it has accepted; 0 before the first.
+    pub iteration: u64,
+    /// The revocation list that it obeys.
+    pub list: ListNumber,
+    /// The statements that it has applied.
+    pub statements: StatementNumbers,
+    /// Its clock at the moment of signing.
+    pub clock: ClockState,
+    /// Battery, percent, where it has one.
+    pub battery: Option<u8>,
+    /// One more with each state that it signs: a state with a lower counter is an older one.
+    pub counter: u64,
+}
+
+/// Most bytes of a state's payload.
+pub const MAX_STATE: usize = 256;
+
+impl ListNumber {
+    pub(crate) fn write(self) -> Writer {
+        inner().uint(self.epoch).uint(self.version)
+    }
+
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let mut items = reader.nested()?;
+        let number = Self {
+            epoch: items.uint()?,
+            version: items.uint()?,
+        };
+        items.end()?;
+        Ok(number)
+    }
+}
+
+impl StatementNumbers {
+    pub(crate) fn write(self) -> Writer {
+        inner().uint(self.epoch).uint(self.all).uint(self.own)
+    }
+
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let mut items = reader.nested()?;
+        let numbers = Self {
+            epoch: items.uint()?,
+            all: items.uint()?,
+            own: items.uint()?,
+        };
+        items.end()?;
+        Ok(numbers)
+    }
+}
+
+impl ClockState {
+    fn write(self) -> Writer {
+        inner()
+            .uint(self.reading.unix_ms)
+            .uint(self.reading.uncertainty_ms)
+            .bool(self.reading.unsure)
+            .optional(self.drift_ppm, Writer::int)
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let mut items = reader.nested()?;
+        let clock = Self {
+            reading: ClockReading {
+                unix_ms: items.uint()?,
+                uncertainty_ms: items.uint()?,
+                unsure: items.bool()?,
+            },
+            drift_ppm: items.optional(Reader::int)?,
+        };
+        items.end()?;
+        Ok(clock)
+    }
+}
+
+impl DoorState {
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> Vec<u8> {
+        array()
+            .bytes(&self.property.0)
+            .bytes(&self.door.0)
+            .uint(self.generation.0)
+            .uint(self.iteration)
+            .nested(self.list.write())
+            .nested(self.statements.write())
+            .nested(self.clock.write())
+            .optional(self.battery, Writer::uint)
+            .uint(self.counter)
+            .finish()
+    }
+
+    /// What the door key signs for this payload.
+    #[must_use]
+    pub fn to_be_signed(payload: &[u8]) -> Vec<u8> {
+        input(Purpose::DoorState, &[payload])
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
+        let mut reader = Reader::versioned(payload, MAX_STATE)?;
+        let state = Self {
+            property: PropertyId(reader.exactly()?),
+            door: DoorId(reader.exactly()?),
+            generation: Generation(reader.uint()?),
+            iteration: reader.uint()?,
+            list: ListNumber::read(&mut reader)?,
+            statements: StatementNumbers::read(&mut reader)?,
+            clock: ClockState::read(&mut reader)?,
+            battery: reader.optional(Reader::uint)?,
+            counter: reader.uint()?,
+        };
+        reader.end()?;
+        Ok(state)
+    }
+}
+
+/// A state with its door's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedDoorState(Envelope);
+
+impl SignedDoorState {
+    /// Most bytes on the wire.
+    pub const MAX: usize = MAX_STATE + Envelope::OVERHEAD;
+
+    /// Puts payload and signature together.
+    #[must_use]
+    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
+        Self(Envelope { payload, signature })
+    }
+
+    /// The bytes, which nobody on the way needs to open.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`FormatError`] for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        Envelope::from_bytes(bytes, MAX_STATE).map(Self)
+    }
+
+    /// Which door this claims to be from, for finding the key that [`Self::verify`] needs.
+    ///
+    /// # Errors
+    /// [`FormatError`] when the payload is not a door's state.
+    pub fn claimed(&self) -> Result<(PropertyId, DoorId, Generation), FormatError> {
+        let state = DoorState::from_payload(&self.0.payload)?;
+        Ok((state.property, state.door, state.generation))
+    }
+
+    /// The state, once its door's key has been checked.
+    ///
+    /// # Errors
+    /// [`SignedError`] when it is not signed by that key, or is not a state.
+    pub fn verify(&self, door_key: &PublicKey) -> Result<DoorState, SignedError> {
+        self.0.verify(Purpose::DoorState, door_key)?;
+        Ok(DoorState::from_payload(&self.0.payload)?)
+    }
+}
