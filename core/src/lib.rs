@@ -1,1 +1,13 @@
-//! core
+//! The phone's library: the sealed wallet, sign-in and sync with portals, unlocking, rotating codes, the
+//! staff's desk. [`Phone`](phone::Phone) is where an app starts.
+//!
+//! Knows nothing of uniffi: `bindings` wraps it. Time and randomness are passed in (`latchkey_env`); the
+//! tokio runtime is the caller's.
+
+#![forbid(unsafe_code)]
+
+pub mod keys;
+pub mod outbox;
+pub mod wallet;
+pub mod error;
+pub(crate) mod portal;

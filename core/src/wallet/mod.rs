@@ -1,0 +1,296 @@
+//! The phone's sealed store.
+//!
+//! One SQLite file (`wallet.db`, with its `-wal` and `-shm`) in a folder of its own: write-ahead log,
+//! `synchronous = FULL`, so that what was said to be kept is kept, and a process that is killed anywhere
+//! finds nothing half-written. Keys, from the outside in:
+//!
+//! ```text
+//! sealing key (32 bytes, platform keystore or a file elsewhere)   seals
+//!   data key (32 bytes, drawn once a wallet)                      HKDF:
+//!     cell key   AES-256-GCM over every private column            see `seal`
+//!     row key    HMAC-SHA256: the ids of rows
+//! ```
+//!
+//! The folder without the sealing key shows how many rows each table has and how long they are, and
+//! nothing else. Whoever can write the file can put back an older copy of a row or of the whole.
+
+mod attempts;
+mod credentials;
+mod device_keys;
+mod entities;
+mod outbox;
+mod portals;
+mod properties;
+mod schema;
+mod seal;
+mod sealing_key;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use latchkey_env::{SharedRandom, random_array};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+pub(crate) use attempts::UnansweredAttempt;
+pub(crate) use credentials::CredentialRecord;
+pub(crate) use outbox::{OutboxRecord, OutboxState};
+pub(crate) use portals::{PortalRecord, TokenRecord};
+pub(crate) use properties::PropertyRecord;
+pub(crate) use seal::RowId;
+use seal::{Cell, DataKey};
+pub use sealing_key::{FileSealingKey, SealingKey, SealingKeyError, SealingKeyStore, WalletId};
+
+/// Another process of the same wallet may be writing; it is never long.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Why the wallet could not do something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalletError {
+    /// The folder cannot be used.
+    #[error("{}: {error}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The sealing key would lie in the folder that it protects.
+    #[error("the sealing key must lie outside the wallet's folder, not in {}", .0.display())]
+    SealingKeyInside(PathBuf),
+    /// The keystore does not have this wallet's sealing key: it was deleted, or the wallet's folder came
+    /// from another device. What is inside cannot be read; sign in again with a new wallet.
+    #[error("the sealing key of wallet {0} is not in the keystore")]
+    SealingKeyMissing(WalletId),
+    /// The keystore gave a sealing key that does not open this wallet.
+    #[error("the sealing key does not open this wallet")]
+    SealingKeyWrong,
+    /// The keystore failed.
+    #[error(transparent)]
+    SealingKey(#[from] SealingKeyError),
+    /// A newer version of this library wrote the wallet.
+    #[error("the wallet was written by a newer version: update the app")]
+    TooNew,
+    /// The tables could not be brought to the newest version.
+    #[error("the wallet's tables could not be updated")]
+    Migration(#[source] Box<rusqlite_migration::Error>),
+    /// A cell does not open where it stands: altered, moved or swapped.
+    #[error("the wallet was tampered with: {table}.{column} does not open")]
+    Tampered {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// A cell opens and does not read.
+    #[error("{table}.{column} of the wallet does not read")]
+    Malformed {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Why.
+        #[source]
+        error: serde_json::Error,
+    },
+    /// SQLite failed.
+    #[error("the wallet's file failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// ring failed.
+    #[error("a cryptographic operation failed")]
+    Cryptography,
+}
+
+/// An open wallet. Cheap to share; operations are short and serialised.
+pub struct Wallet {
+    id: WalletId,
+    connection: Mutex<Connection>,
+    key: DataKey,
+    random: SharedRandom,
+}
+
+impl Wallet {
+    /// Opens the wallet in `folder`, or makes one there.
+    ///
+    /// # Errors
+    /// [`WalletError`]; those about the sealing key leave the wallet untouched.
+    pub fn open(
+        folder: &Path,
+        sealing: &dyn SealingKeyStore,
+        random: SharedRandom,
+    ) -> Result<Arc<Self>, WalletError> {
+        sealing_key::make_private_folder(folder).map_err(|error| WalletError::Folder {
+            path: folder.to_owned(),
+            error,
+        })?;
+        refuse_keys_inside(folder, sealing)?;
+        let mut connection = Connection::open(folder.join("wallet.db"))?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        schema::migrate(&mut connection)?;
+        let (id, key) = open_data_key(&mut connection, sealing, &random)?;
+        Ok(Arc::new(Self {
+            id,
+            connection: Mutex::new(connection),
+            key,
+            random,
+        }))
+    }
+
+    /// The wallet's id, under which the keystore knows its sealing key.
+    #[must_use]
+    pub fn id(&self) -> WalletId {
+        self.id
+    }
+
+    /// Reads at one moment.
+    pub(crate) fn read<T, E: From<WalletError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transact(TransactionBehavior::Deferred, work)
+    }
+
+    /// Writes all or nothing; durable when this returns.
+    pub(crate) fn write<T, E: From<WalletError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transact(TransactionBehavior::Immediate, work)
+    }
+
+    fn transact<T, E: From<WalletError>>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // A panic inside dropped its transaction, which rolled back: the connection is good.
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let tx = connection
+            .transaction_with_behavior(behavior)
+            .map_err(WalletError::from)?;
+        let value = work(&Tx {
+            sql: &tx,
+            key: &self.key,
+            random: &self.random,
+        })?;
+        tx.commit().map_err(WalletError::from)?;
+        Ok(value)
+    }
+}
+
+impl std::fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Wallet").field(&self.id).finish()
+    }
+}
+
+/// A transaction of the wallet. What can be done in one stands in the submodules, a file a table.
+pub(crate) struct Tx<'a> {
+    sql: &'a rusqlite::Transaction<'a>,
+    key: &'a DataKey,
+    random: &'a SharedRandom,
+}
+
+impl Tx<'_> {
+    fn seal(&self, cell: Cell<'_>, value: &impl Serialize) -> Result<Vec<u8>, WalletError> {
+        let plain =
+            Zeroizing::new(
+                serde_json::to_vec(value).map_err(|error| WalletError::Malformed {
+                    table: cell.table,
+                    column: cell.column,
+                    error,
+                })?,
+            );
+        self.key.seal_cell(cell, &plain, &**self.random)
+    }
+
+    fn open<T: DeserializeOwned>(&self, cell: Cell<'_>, sealed: &[u8]) -> Result<T, WalletError> {
+        let plain = self.key.open_cell(cell, sealed)?;
+        serde_json::from_slice(&plain).map_err(|error| WalletError::Malformed {
+            table: cell.table,
+            column: cell.column,
+            error,
+        })
+    }
+}
+
+/// The sealing key protects a folder only from outside of it.
+fn refuse_keys_inside(folder: &Path, sealing: &dyn SealingKeyStore) -> Result<(), WalletError> {
+    let Some(keys) = sealing.folder() else {
+        return Ok(());
+    };
+    let resolved = |path: &Path| -> Result<PathBuf, WalletError> {
+        // The key folder may not exist yet: its nearest existing parent decides where it will lie.
+        let absolute = std::path::absolute(path);
+        let mut missing = Vec::new();
+        let mut existing = absolute.map_err(|error| WalletError::Folder {
+            path: path.to_owned(),
+            error,
+        })?;
+        loop {
+            match existing.canonicalize() {
+                Ok(real) => return Ok(real.join(missing.iter().rev().collect::<PathBuf>())),
+                Err(error) => match (existing.file_name(), existing.parent()) {
+                    (Some(name), Some(parent)) => {
+                        missing.push(name.to_owned());
+                        existing = parent.to_owned();
+                    }
+                    _ => {
+                        return Err(WalletError::Folder {
+                            path: path.to_owned(),
+                            error,
+                        });
+                    }
+                },
+            }
+        }
+    };
+    let keys = resolved(keys)?;
+    if keys.starts_with(resolved(folder)?) {
+        return Err(WalletError::SealingKeyInside(keys));
+    }
+    Ok(())
+}
+
+/// Loads the wallet's keys, or makes them in the transaction that makes the wallet, so that two
+/// processes that open a new wallet at once agree.
+fn open_data_key(
+    connection: &mut Connection,
+    sealing: &dyn SealingKeyStore,
+    random: &SharedRandom,
+) -> Result<(WalletId, DataKey), WalletError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let row: Option<([u8; 16], Vec<u8>)> = tx
+        .query_row("SELECT wallet_id, data_key FROM wallet", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    if let Some((id, sealed)) = row {
+        let id = WalletId(id);
+        let sealing_key = sealing
+            .load(id)?
+            .ok_or(WalletError::SealingKeyMissing(id))?;
+        return Ok((id, DataKey::open(id, &sealing_key, &sealed)?));
+    }
+    let id = WalletId(random_array(&**random));
+    let (key, sealed) = DataKey::create(id, &sealing.create(id)?, &**random)?;
+    tx.execute(
+        "INSERT INTO wallet (id, wallet_id, data_key) VALUES (1, ?1, ?2)",
+        rusqlite::params![id.0, sealed],
+    )?;
+    tx.commit()?;
+    Ok((id, key))
+}
