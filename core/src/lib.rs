@@ -6,8 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod context;
+mod credentials;
+pub mod error;
 pub mod keys;
 pub mod outbox;
+mod portal;
+pub mod sign_in;
+pub mod sync;
 pub mod wallet;
-pub mod error;
-pub(crate) mod portal;

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use latchkey_protocol::api::auth::{RefreshRequest, Tokens};
 use latchkey_protocol::api::problem::ProblemType;
+use latchkey_protocol::ids::AccountId;
 
 use super::{Call, PortalClient};
 use crate::error::Error;
@@ -55,6 +56,11 @@ impl PortalClient {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Whose sign-in this is.
+    pub(crate) fn account(&self) -> Result<AccountId, Error> {
+        Ok(self.tokens()?.account)
     }
 
     /// Keeps new tokens, or that there are none any more.

@@ -40,6 +40,20 @@ impl Tx<'_> {
             .transpose()
     }
 
+    /// The keystore's labels of all keys of a property.
+    pub(crate) fn credential_labels(
+        &self,
+        property: PropertyId,
+    ) -> Result<Vec<String>, WalletError> {
+        let uses = [CredentialUse::Access, CredentialUse::Code];
+        let records = uses.map(|usage| self.credential(property, usage));
+        let mut labels = Vec::new();
+        for record in records {
+            labels.extend(record?.map(|record| record.label));
+        }
+        Ok(labels)
+    }
+
     pub(crate) fn put_credential(
         &self,
         property: PropertyId,

@@ -89,7 +89,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// At the end of a sync from the beginning.
+    /// At the end of a sync, which has stale ones only when it began at the beginning.
     pub(crate) fn delete_stale_entities(&self, property: PropertyId) -> Result<(), WalletError> {
         let property = self.property_id(property);
         self.sql.execute(

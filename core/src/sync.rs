@@ -1,0 +1,301 @@
+//! Keeping in step with portals: what changed since the cursor, applied in one transaction with it.
+
+use std::time::Duration;
+
+use latchkey_protocol::api::auth::Me;
+use latchkey_protocol::api::problem::ProblemType;
+use latchkey_protocol::api::property::Property;
+use latchkey_protocol::api::sync::{Change, Entity, EntityKind, SyncPage};
+use latchkey_protocol::ids::PropertyId;
+
+use crate::context::Context;
+use crate::credentials;
+use crate::error::Error;
+use crate::outbox;
+use crate::portal::{Call, PortalClient};
+use crate::wallet::{Tx, WalletError};
+
+/// What a sync did.
+#[derive(Debug, Default)]
+pub struct SyncReport {
+    /// How many things changed on this phone.
+    pub changes: usize,
+    /// What could not be brought up to date; the rest was.
+    pub failures: Vec<SyncFailure>,
+}
+
+/// A part of a sync that failed.
+#[derive(Debug)]
+pub struct SyncFailure {
+    /// The portal.
+    pub portal_url: String,
+    /// The property, when it was only one of the portal's.
+    pub property: Option<PropertyId>,
+    /// Why.
+    pub error: Error,
+}
+
+/// Sends what waits, then brings every property of every portal up to date.
+///
+/// # Errors
+/// The first failure, when nothing at all could be brought up to date.
+pub(crate) async fn everything(context: &Context) -> Result<SyncReport, Error> {
+    let mut report = SyncReport::default();
+    let mut reached = false;
+    let portals = context.portals()?;
+    for portal in &portals {
+        match memberships(context, portal).await {
+            Ok(changes) => {
+                reached = true;
+                report.changes += changes;
+            }
+            Err(error) => {
+                report.failures.push(failure(portal, None, error));
+                continue;
+            }
+        }
+        for property in properties_of(context, portal)? {
+            match one_property(context, portal, property).await {
+                Ok(changes) => report.changes += changes,
+                Err(error) => report
+                    .failures
+                    .push(failure(portal, Some(property), error)),
+            }
+        }
+    }
+    match report.failures.pop() {
+        Some(first) if !reached => Err(first.error),
+        Some(last) => {
+            report.failures.push(last);
+            Ok(report)
+        }
+        None if portals.is_empty() => Err(Error::NotSignedIn),
+        None => Ok(report),
+    }
+}
+
+/// Brings the list of properties up to date; sends what waits first, so that what comes back includes it.
+pub(crate) async fn memberships(
+    context: &Context,
+    portal: &PortalClient,
+) -> Result<usize, Error> {
+    outbox::send(context, portal).await?;
+    let me: Me = portal.call(&Call::get("/v1/me")).await?;
+    context.shared.wallet.write(|tx| {
+        let mut changes = 0;
+        for record in tx.properties()? {
+            let property = record.membership.property;
+            let gone = !me.memberships.iter().any(|m| m.property == property);
+            if record.portal == portal.id && gone {
+                tx.delete_property(property)?;
+                changes += 1;
+            }
+        }
+        for membership in &me.memberships {
+            if !tx.put_membership(portal.id, membership)? {
+                tracing::warn!(
+                    property = %membership.property,
+                    "a portal names a property that came from another one; it is left out"
+                );
+            }
+        }
+        Ok(changes)
+    })
+}
+
+/// Brings one property up to date, and registers this phone's keys there if that was not done yet.
+pub(crate) async fn one_property(
+    context: &Context,
+    portal: &PortalClient,
+    property: PropertyId,
+) -> Result<usize, Error> {
+    credentials::register(context, portal, property).await?;
+    let mut changes = 0;
+    loop {
+        let page = next_page(context, portal, property, Duration::ZERO).await?;
+        changes += page.changes;
+        if !page.more {
+            return Ok(changes);
+        }
+    }
+}
+
+/// What one page brought.
+pub(crate) struct Applied {
+    pub(crate) changes: usize,
+    pub(crate) kinds: Vec<EntityKind>,
+    pub(crate) more: bool,
+}
+
+/// Fetches the next page and applies it. With a `wait`, the portal holds it back that long until
+/// something has changed.
+pub(crate) async fn next_page(
+    context: &Context,
+    portal: &PortalClient,
+    property: PropertyId,
+    wait: Duration,
+) -> Result<Applied, Error> {
+    let (record, _) = context.property(property)?;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(cursor) = &record.cursor {
+        query.append_pair("cursor", cursor);
+    }
+    if !wait.is_zero() {
+        query.append_pair("wait", &wait.as_secs().to_string());
+    }
+    let query = query.finish();
+    let path = format!("/v1/properties/{property}/sync");
+    let path = match query.as_str() {
+        "" => path,
+        query => format!("{path}?{query}"),
+    };
+    let answer = match portal.send(&Call::get(path).held_back(wait)).await {
+        Err(Error::Refused(problem))
+            if problem.problem_type() == Some(ProblemType::CursorStale) =>
+        {
+            start_over(context, portal, property)?;
+            return Ok(Applied {
+                changes: 0,
+                kinds: Vec::new(),
+                more: true,
+            });
+        }
+        answer => answer?,
+    };
+    let page: SyncPage = answer.json()?;
+    let corrected = portal.clock.heard(page.server_time, answer.round_trip);
+    context.shared.wallet.write(|tx| {
+        if let Some(offset) = corrected {
+            keep_offset(tx, portal, offset)?;
+        }
+        apply(tx, portal, property, record.cursor.is_none(), &page)
+    })
+}
+
+fn apply(
+    tx: &Tx<'_>,
+    portal: &PortalClient,
+    property: PropertyId,
+    from_the_beginning: bool,
+    page: &SyncPage,
+) -> Result<Applied, Error> {
+    // The first page of a sync from the beginning marks what is there; see `mark_entities_stale`.
+    if from_the_beginning {
+        tx.mark_entities_stale(property)?;
+    }
+    for change in &page.changes {
+        apply_change(tx, property, change)?;
+    }
+    tx.put_cursor(property, portal.id, Some(&page.cursor))?;
+    if !page.more {
+        tx.delete_stale_entities(property)?;
+    }
+    let mut kinds: Vec<_> = page.changes.iter().map(|change| change.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(Applied {
+        changes: page.changes.len(),
+        kinds,
+        more: page.more,
+    })
+}
+
+fn apply_change(tx: &Tx<'_>, property: PropertyId, change: &Change) -> Result<(), Error> {
+    let Some(value) = &change.value else {
+        return Ok(tx.delete_entity(property, change.kind, &change.id)?);
+    };
+    if kind_of(value) != change.kind {
+        return Err(Error::BadAnswer(format!(
+            "a {:?} stands where a {:?} was announced",
+            kind_of(value),
+            change.kind
+        )));
+    }
+    let value = match value {
+        Entity::Property(new) => Entity::Property(Box::new(pinned(tx, property, new)?)),
+        Entity::Revocation(new) => {
+            let held = tx.entity(property, change.kind, &change.id)?;
+            if let Some(Entity::Revocation(held)) = held
+                && (new.epoch, new.version) < (held.epoch, held.version)
+            {
+                tracing::warn!(%property, "the portal's revocation list is older than ours");
+                Entity::Revocation(held)
+            } else {
+                value.clone()
+            }
+        }
+        other => other.clone(),
+    };
+    Ok(tx.put_entity(property, change.kind, &change.id, &value)?)
+}
+
+/// Settings with the reader CA that was seen first: a portal that has lost its signer cannot make this
+/// phone believe another one's doors.
+fn pinned(tx: &Tx<'_>, property: PropertyId, new: &Property) -> Result<Property, WalletError> {
+    let mut settings = new.clone();
+    let held = tx.entities(property, EntityKind::Property)?;
+    if let Some(Entity::Property(held)) = held.into_iter().next()
+        && held.reader_ca_key != settings.reader_ca_key
+    {
+        tracing::warn!(%property, "the portal names another reader CA; the first one stays");
+        settings.reader_ca_key = held.reader_ca_key;
+    }
+    Ok(settings)
+}
+
+fn kind_of(value: &Entity) -> EntityKind {
+    match value {
+        Entity::Property(_) => EntityKind::Property,
+        Entity::Door(_) => EntityKind::Door,
+        Entity::Key(_) => EntityKind::Key,
+        Entity::Grant(_) => EntityKind::Grant,
+        Entity::Pass(_) => EntityKind::Pass,
+        Entity::Revocation(_) => EntityKind::Revocation,
+        Entity::Statement(_) => EntityKind::Statement,
+        Entity::Person(_) => EntityKind::Person,
+        Entity::Event(_) => EntityKind::Event,
+    }
+}
+
+fn start_over(
+    context: &Context,
+    portal: &PortalClient,
+    property: PropertyId,
+) -> Result<(), Error> {
+    context
+        .shared
+        .wallet
+        .write(|tx| Ok(tx.put_cursor(property, portal.id, None)?))
+}
+
+fn keep_offset(
+    tx: &Tx<'_>,
+    portal: &PortalClient,
+    offset: chrono::TimeDelta,
+) -> Result<(), WalletError> {
+    if let Some(mut record) = tx.portal(portal.id)? {
+        record.clock_offset_ms = offset.num_milliseconds();
+        tx.put_portal(&record)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn properties_of(
+    context: &Context,
+    portal: &PortalClient,
+) -> Result<Vec<PropertyId>, Error> {
+    let records = context.shared.wallet.read(|tx| tx.properties())?;
+    Ok(records
+        .into_iter()
+        .filter(|record| record.portal == portal.id)
+        .map(|record| record.membership.property)
+        .collect())
+}
+
+fn failure(portal: &PortalClient, property: Option<PropertyId>, error: Error) -> SyncFailure {
+    SyncFailure {
+        portal_url: portal.address.as_str().to_owned(),
+        property,
+        error,
+    }
+}
