@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 
 mod context;
-mod credentials;
 pub mod error;
+pub mod follow;
 pub mod keys;
 pub mod outbox;
+pub mod phone;
 mod portal;
 pub mod sign_in;
 pub mod sync;
+pub mod views;
 pub mod wallet;

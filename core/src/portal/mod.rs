@@ -156,17 +156,19 @@ impl Answer {
         if self.status.is_success() {
             return None;
         }
-        Some(serde_json::from_slice(&self.body).unwrap_or_else(|_| Problem {
-            // A proxy in between speaks for itself.
-            kind: "about:blank".to_owned(),
-            title: self
-                .status
-                .canonical_reason()
-                .unwrap_or("an error")
-                .to_owned(),
-            status: self.status.as_u16(),
-            detail: None,
-            instance: None,
+        Some(serde_json::from_slice(&self.body).unwrap_or_else(|_| {
+            Problem {
+                // A proxy in between speaks for itself.
+                kind: "about:blank".to_owned(),
+                title: self
+                    .status
+                    .canonical_reason()
+                    .unwrap_or("an error")
+                    .to_owned(),
+                status: self.status.as_u16(),
+                detail: None,
+                instance: None,
+            }
         }))
     }
 }
@@ -264,13 +266,13 @@ impl PortalClient {
             if !repeat {
                 return Err(lost.into());
             }
-            tracing::debug!(path = call.path, attempt, "no answer that counts, sent again");
+            tracing::debug!(
+                path = call.path,
+                attempt,
+                "no answer that counts, sent again"
+            );
             attempt += 1;
-            sleep(
-                &*self.shared.clock,
-                backoff.next_wait(&*self.shared.random),
-            )
-            .await;
+            sleep(&*self.shared.clock, backoff.next_wait(&*self.shared.random)).await;
         }
     }
 

@@ -16,11 +16,9 @@ impl Tx<'_> {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, WalletError> {
         let id = self.device_key_id(label);
         self.sql
-            .query_row(
-                "SELECT pkcs8 FROM device_keys WHERE id = ?1",
-                [id],
-                |row| row.get::<_, Vec<u8>>(0),
-            )
+            .query_row("SELECT pkcs8 FROM device_keys WHERE id = ?1", [id], |row| {
+                row.get::<_, Vec<u8>>(0)
+            })
             .optional()?
             .map(|sealed| self.key.open_cell(cell(&id), &sealed))
             .transpose()

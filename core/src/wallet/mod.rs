@@ -129,6 +129,7 @@ impl Wallet {
             error,
         })?;
         refuse_keys_inside(folder, sealing)?;
+        let _one_at_a_time = lock(folder)?;
         let mut connection = Connection::open(folder.join("wallet.db"))?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -225,6 +226,14 @@ impl Tx<'_> {
             error,
         })
     }
+}
+
+/// Waits until no other process opens this wallet: turning a new file to write-ahead logging and making
+/// its tables are steps that SQLite does not make wait for each other.
+fn lock(folder: &Path) -> Result<std::fs::File, WalletError> {
+    let path = folder.join("wallet.lock");
+    let open = std::fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
+    open.map_err(|error| WalletError::Folder { path, error })
 }
 
 /// The sealing key protects a folder only from outside of it.
