@@ -153,11 +153,7 @@ impl Case {
         while day <= last {
             for time in &times {
                 let reading = day.at(0, 0, 0, 0) + time.minutes();
-                let comings = self.zone.to_ambiguous_timestamp(reading);
-                points.extend([
-                    comings.earlier().expect("near"),
-                    comings.later().expect("near"),
-                ]);
+                points.extend(self.comings(reading));
             }
             day = day.tomorrow().expect("near");
         }
@@ -167,41 +163,40 @@ impl Case {
     }
 
     fn first_coming(&self, reading: Civil) -> Timestamp {
-        let comings = self.zone.to_ambiguous_timestamp(reading);
-        let first = comings.earlier().expect("near");
-        if self.reading(first) == reading {
-            first
-        } else {
-            self.after_gap(reading)
-        }
+        let first = self.comings(reading).into_iter().min();
+        first.unwrap_or_else(|| self.after_gap(reading))
     }
 
     fn last_coming(&self, reading: Civil) -> Timestamp {
-        let comings = self.zone.to_ambiguous_timestamp(reading);
-        let last = comings.later().expect("near");
-        if self.reading(last) == reading {
-            last
-        } else {
-            self.after_gap(reading)
-        }
+        let last = self.comings(reading).into_iter().max();
+        last.unwrap_or_else(|| self.after_gap(reading))
     }
 
-    /// The change that skipped a reading: the last one before the clock reads a day more.
+    /// The instants at which the clock reads `reading`: none, one or two.
+    ///
+    /// Tried with every offset of those days, and read back. jiff's own answer (1.0.1,
+    /// `to_ambiguous_timestamp`) is not asked, for it sees a fold where only the name of the offset
+    /// changes, as in Nuuk on 2023-10-29.
+    fn comings(&self, reading: Civil) -> Vec<Timestamp> {
+        let (begin, end) = two_days_around(reading);
+        let changes = self.zone.following(begin);
+        changes
+            .take_while(|change| change.timestamp() <= end)
+            .map(|change| change.offset())
+            .chain([self.zone.to_offset(begin)])
+            .map(|offset| offset.to_timestamp(reading).expect("near"))
+            .filter(|at| self.reading(*at) == reading)
+            .collect()
+    }
+
+    /// The change that skipped a reading.
     fn after_gap(&self, reading: Civil) -> Timestamp {
-        let later = reading + 1.day();
-        let day_after = self
-            .zone
-            .to_ambiguous_timestamp(later)
-            .later()
-            .expect("near");
         let skips = |at: &Timestamp| {
             let before = self.reading(*at - SignedDuration::from_secs(1));
             before < reading && reading < self.reading(*at)
         };
-        let mut changes = self
-            .zone
-            .preceding(day_after)
-            .map(|change| change.timestamp());
+        let (begin, _) = two_days_around(reading);
+        let mut changes = self.zone.following(begin).map(|change| change.timestamp());
         changes.find(skips).expect("a change that skips it")
     }
 
@@ -279,6 +274,12 @@ impl Case {
     pub(crate) fn day_before_at(&self, days: i64) -> i64 {
         self.at.as_second().div_euclid(60) * 60 - days * 86_400
     }
+}
+
+fn two_days_around(reading: Civil) -> (Timestamp, Timestamp) {
+    let as_if_utc = jiff::tz::Offset::UTC.to_timestamp(reading).expect("near");
+    let days = SignedDuration::from_hours(48);
+    (as_if_utc - days, as_if_utc + days)
 }
 
 pub(crate) fn instant(second: i64) -> DateTime<Utc> {
