@@ -43,3 +43,8 @@ pub mod message;
 pub mod proprietary;
 pub mod reader;
 pub mod tlv;
+
+/// The README's example, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
