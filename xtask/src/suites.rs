@@ -1,5 +1,6 @@
 //! The test suites, in the order in which they run.
 
+mod aliro_peers;
 mod deny;
 mod kotlin;
 mod rust;
@@ -56,6 +57,12 @@ const SUITES: &[Suite] = &[
         name: "kotlin",
         shows: "Kotlin on a JVM calls the library through its generated bindings",
         run: kotlin::tests,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "aliro-peers",
+        shows: "Aliro documents and schedules agree with pycose and dateutil, a sample of cases",
+        run: aliro_peers::sample,
         must_run_in_ci: true,
     },
     Suite {

