@@ -19,7 +19,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "latchkey-core",
         &["aliro", "latchkey-protocol", "latchkey-env"],
     ),
-    ("latchkey-bindings", &["latchkey-core", "latchkey-env"]),
+    (
+        "latchkey-bindings",
+        &["latchkey-protocol", "latchkey-core", "latchkey-env"],
+    ),
     (
         "latchkey-portal",
         &["aliro", "latchkey-protocol", "latchkey-env"],
