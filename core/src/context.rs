@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::TimeDelta;
 use latchkey_protocol::ids::PropertyId;
 
+use crate::codes::SignedCodes;
 use crate::error::{Error, Invalid};
 use crate::portal::{PortalAddress, PortalClient, Shared};
 use crate::wallet::{PortalRecord, PropertyRecord, RowId};
@@ -14,6 +15,9 @@ pub(crate) struct Context {
     pub(crate) shared: Shared,
     /// The outbox is sent by one at a time, so that its order holds.
     pub(crate) sending: tokio::sync::Mutex<()>,
+    /// Tells whoever follows a portal that the outbox has something for it.
+    pub(crate) something_waits: tokio::sync::Notify,
+    pub(crate) codes: SignedCodes,
     portals: Mutex<HashMap<RowId, Arc<PortalClient>>>,
 }
 
@@ -22,6 +26,8 @@ impl Context {
         Self {
             shared,
             sending: tokio::sync::Mutex::new(()),
+            something_waits: tokio::sync::Notify::new(),
+            codes: SignedCodes::default(),
             portals: Mutex::new(HashMap::new()),
         }
     }

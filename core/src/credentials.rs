@@ -36,9 +36,10 @@ async fn ensure(
     property: PropertyId,
     usage: CredentialUse,
 ) -> Result<(), Error> {
-    let (row, record) = context.shared.wallet.read(|tx| {
-        Ok::<_, Error>((tx.property_id(property), tx.credential(property, usage)?))
-    })?;
+    let (row, record) = context
+        .shared
+        .wallet
+        .read(|tx| Ok::<_, Error>((tx.property_id(property), tx.credential(property, usage)?)))?;
     let (word, key_use) = match usage {
         CredentialUse::Access => ("access", KeyUse::Access),
         CredentialUse::Code => ("code", KeyUse::Code),

@@ -121,6 +121,9 @@ pub enum DoorFault {
     /// What came is not the protocol, or was altered on the way.
     #[error("the conversation failed: {0}")]
     Protocol(String),
+    /// The lock is jammed: it should have moved and did not.
+    #[error("the lock is jammed")]
+    Jammed,
     /// The portal could not relay.
     #[error("the portal did not relay: {0}")]
     Relay(String),

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::error::Error;
+use crate::outbox;
 use crate::portal::PortalClient;
 use crate::sync;
 
@@ -149,7 +150,19 @@ async fn one_round(
     let round = sleep(&*context.shared.clock, MEMBERSHIPS);
     tokio::select! {
         ended = following.next(), if !following.is_empty() => ended.unwrap_or(Ok(())),
+        ended = send_what_comes(context, portal) => ended,
         () = round => Ok(()),
+    }
+}
+
+/// Door states that were carried away from doors meanwhile.
+async fn send_what_comes(context: &Context, portal: &PortalClient) -> Result<(), Ended> {
+    loop {
+        // Listening before sending: what is put in meanwhile is not missed.
+        let mut more = std::pin::pin!(context.something_waits.notified());
+        more.as_mut().enable();
+        outbox::send(context, portal).await?;
+        more.await;
     }
 }
 

@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod codes;
 mod context;
+mod credentials;
 pub mod error;
 pub mod follow;
 pub mod keys;
@@ -14,6 +16,8 @@ pub mod outbox;
 pub mod phone;
 mod portal;
 pub mod sign_in;
+pub mod staff;
 pub mod sync;
+pub mod unlock;
 pub mod views;
 pub mod wallet;

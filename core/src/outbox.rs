@@ -3,13 +3,17 @@
 
 use ::http::Method;
 use chrono::{DateTime, Utc};
+use latchkey_protocol::api::doors::CarriedDoorState;
 use latchkey_protocol::api::problem::{Problem, ProblemType};
+use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::ids::{DoorId, KeyId, PropertyId};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::error::{Error, Invalid};
 use crate::portal::{Call, PortalClient};
+use crate::sign_in::json;
+use crate::views::DoorRef;
 use crate::wallet::{OutboxRecord, OutboxState};
 
 /// Names an entry of the outbox; later entries have higher numbers.
@@ -123,6 +127,31 @@ pub(crate) fn keep(
         .shared
         .wallet
         .write(|tx| Ok(OutboxId(tx.push_outbox(portal.id, &record)?)))
+}
+
+/// Keeps a door's signed state for the portal, in place of an older one that still waits.
+pub(crate) fn keep_door_state(context: &Context, at: DoorRef, state: Vec<u8>) -> Result<(), Error> {
+    let action = Action::CarryDoorState(at.door);
+    context.shared.wallet.write(|tx| {
+        for (seq, _, record) in tx.outbox()? {
+            if record.property == at.property && record.action == action {
+                tx.delete_outbox(seq)?;
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    let body = CarriedDoorState {
+        state: Base64(state),
+    };
+    let write = Write {
+        action,
+        method: Method::POST,
+        path: format!("/v1/properties/{}/door-states", at.property),
+        body: json(&body)?,
+    };
+    keep(context, at.property, write)?;
+    context.something_waits.notify_waiters();
+    Ok(())
 }
 
 /// Keeps a write, sends what waits, and takes out the write's answer if it is there: none when it has to

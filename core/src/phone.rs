@@ -19,7 +19,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use latchkey_env::{SharedClock, SharedRandom};
+use latchkey_protocol::ids::PropertyId;
 
+use crate::codes::{self, CodeView};
 use crate::context::Context;
 use crate::error::Error;
 use crate::follow::{self, Follow};
@@ -27,8 +29,10 @@ use crate::keys::{DeviceKeys, Protection, SoftwareKeys};
 use crate::outbox::{self, OutboxEntry, OutboxId};
 use crate::portal::{self, Shared};
 use crate::sign_in::{self, PendingSignIn};
+use crate::staff::StaffDesk;
 use crate::sync::{self, SyncReport};
-use crate::views::{self, DoorView, KeyView, PropertyView};
+use crate::unlock::{self, Opened, UnlockListener, UnlockOptions};
+use crate::views::{self, DoorRef, DoorView, KeyRef, KeyView, PropertyView};
 use crate::wallet::{SealingKeyStore, Wallet};
 
 /// What a phone needs.
@@ -143,6 +147,41 @@ impl Phone {
     /// [`Error::Wallet`].
     pub fn doors(&self) -> Result<Vec<DoorView>, Error> {
         views::doors(&self.context)
+    }
+
+    /// Opens a door. The listener hears how far it has come; the last event and the result say the same.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with the door's reason, [`Error::DoorNotReached`], [`Error::WrongDoor`] for an
+    /// impostor, [`Error::Cancelled`], [`Error::KeystoreRefused`], [`Error::TooOld`], [`Error::Invalid`].
+    pub async fn unlock(
+        &self,
+        door: DoorRef,
+        options: &UnlockOptions,
+        listener: &dyn UnlockListener,
+    ) -> Result<Opened, Error> {
+        unlock::unlock(&self.context, door, options, listener).await
+    }
+
+    /// The rotating code of this moment for a key: short for a door that is proved to know the pass (with no
+    /// door given: when all of the key's doors are), else long.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a key without codes on this phone, [`Error::KeystoreRefused`].
+    pub async fn current_code(
+        &self,
+        key: KeyRef,
+        door: Option<DoorRef>,
+    ) -> Result<CodeView, Error> {
+        codes::current(&self.context, key, door).await
+    }
+
+    /// What staff do at a property.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a property that is not on this phone.
+    pub fn staff(&self, property: PropertyId) -> Result<StaffDesk, Error> {
+        StaffDesk::at(self.context.clone(), property)
     }
 
     /// What waits to be sent, and what became of what was.

@@ -9,6 +9,7 @@ use latchkey_protocol::api::sync::{Change, Entity, EntityKind, SyncPage};
 use latchkey_protocol::ids::PropertyId;
 
 use crate::context::Context;
+use crate::credentials;
 use crate::error::Error;
 use crate::outbox;
 use crate::portal::{Call, PortalClient};
@@ -107,7 +108,7 @@ pub(crate) async fn one_property(
     portal: &PortalClient,
     property: PropertyId,
 ) -> Result<usize, Error> {
-    // credentials::register(context, portal, property).await?;
+    credentials::register(context, portal, property).await?;
     let mut changes = 0;
     loop {
         let page = next_page(context, portal, property, Duration::ZERO).await?;

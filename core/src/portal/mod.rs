@@ -134,7 +134,6 @@ impl Call {
 /// What came back.
 pub(crate) struct Answer {
     status: StatusCode,
-    headers: HeaderMap,
     body: Vec<u8>,
     /// From the request's first byte to the answer's last.
     pub(crate) round_trip: Duration,
@@ -306,7 +305,6 @@ impl PortalClient {
         self.keep_nonce(&headers);
         Ok(Answer {
             status,
-            headers,
             body,
             round_trip: self.shared.clock.monotonic().saturating_sub(sent_at),
         })

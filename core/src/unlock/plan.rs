@@ -1,0 +1,211 @@
+//! All that the phone brings to one door, read from the wallet at one moment.
+
+use aliro::crypto::PublicKey;
+use aliro::device::{
+    Credential, DeviceConfig, Disclosure, GroupBinding, ReaderAuthenticated, Trust,
+};
+use aliro::document::{DeviceRequest, DeviceResponse, RawDocument};
+use aliro::identifier::Interface;
+use aliro::keys::BleVersions;
+use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_protocol::api::auth::CredentialUse;
+use latchkey_protocol::api::doors::Door;
+use latchkey_protocol::api::keys::KeyDoors;
+use latchkey_protocol::api::sync::{Entity, EntityKind, RevocationEntity, StatementEntity};
+use latchkey_protocol::doorstate::ListNumber;
+use latchkey_protocol::ids::{AttemptId, door_of, sub_identifier};
+use latchkey_protocol::private::{MAX_REPLACED, Page, PrivateMessage, Wants};
+use latchkey_protocol::rules::{Decision, Reason};
+
+use crate::context::Context;
+use crate::error::{Error, Invalid};
+use crate::views::{DoorRef, Holdings, all, opens};
+
+/// A gesture is good for 30 seconds; twice that is surely over at any door.
+const OVER: TimeDelta = TimeDelta::seconds(60);
+
+/// What is needed for one door.
+pub(super) struct Plan {
+    pub(super) at: DoorRef,
+    pub(super) door: Door,
+    /// What this phone's own keys say beforehand; the door decides.
+    pub(super) expected: Decision,
+    /// The access credential's label in the keystore.
+    pub(super) label: String,
+    /// Gestures at this door without an answer: the next one takes their place.
+    pub(super) unanswered: Vec<AttemptId>,
+    credential: PublicKey,
+    reader_ca: PublicKey,
+    /// The one document that serves this door.
+    document: Option<RawDocument>,
+    revocation: Option<RevocationEntity>,
+    statements: Vec<StatementEntity>,
+}
+
+impl Plan {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when no key on this phone is for this door, [`Error::Invalid`] when the door is
+    /// not known here.
+    pub(super) fn read(context: &Context, at: DoorRef) -> Result<Self, Error> {
+        context.shared.wallet.read(|tx| {
+            let record = tx.property(at.property)?.ok_or(Invalid::Property)?;
+            let held = Holdings::of(context, tx, record)?.ok_or(Invalid::Door)?;
+            let door = held.doors.iter().find(|door| door.id == at.door);
+            let door = door.ok_or(Invalid::Door)?.clone();
+            let denied = |reason| Error::Denied { reason, next: None };
+            let expected = held.best(&door).ok_or(denied(Reason::WrongDoor))?;
+            let credential = tx
+                .credential(at.property, CredentialUse::Access)?
+                .ok_or(denied(Reason::NotYetAtThisDoor))?;
+            let mut unanswered = Vec::new();
+            for attempt in tx.unanswered_attempts(at.property)? {
+                if held.now - attempt.made_at < OVER && attempt.door == at.door {
+                    unanswered.push(attempt.attempt);
+                }
+            }
+            unanswered.truncate(MAX_REPLACED);
+            let mut statements = all(
+                tx,
+                at.property,
+                EntityKind::Statement,
+                |entity| match entity {
+                    Entity::Statement(statement) => Some(statement),
+                    _ => None,
+                },
+            )?;
+            statements.sort_by_key(|statement| (statement.epoch, statement.number));
+            let revocations = all(
+                tx,
+                at.property,
+                EntityKind::Revocation,
+                |entity| match entity {
+                    Entity::Revocation(list) => Some(list),
+                    _ => None,
+                },
+            )?;
+            Ok(Self {
+                at,
+                document: document_for(&held, &door)?,
+                expected,
+                label: credential.label,
+                unanswered,
+                credential: point(&credential.public_key.0)?,
+                reader_ca: point(&held.settings.reader_ca_key.0)?,
+                revocation: revocations
+                    .into_iter()
+                    .max_by_key(|list| (list.epoch, list.version)),
+                statements,
+                door,
+            })
+        })
+    }
+
+    /// This phone as an Aliro user device, for this door alone.
+    pub(super) fn device(&self, interface: u8, versions: BleVersions) -> DeviceConfig {
+        let credential = Credential {
+            public_key: self.credential,
+            groups: vec![GroupBinding {
+                group: self.at.property.0,
+                trust: Trust::IssuerCa(self.reader_ca),
+            }],
+        };
+        DeviceConfig {
+            interface: Interface(interface),
+            ble_versions: versions,
+            ..DeviceConfig::new(vec![credential])
+        }
+    }
+
+    /// Whether a reader that proved itself is the door that was chosen. Any door of the property has a
+    /// good certificate: only the name in it says which one this is. A later generation than the synced
+    /// one is the door's new controller; an earlier one is withdrawn.
+    pub(super) fn is_meant(&self, reader: &ReaderAuthenticated, now: DateTime<Utc>) -> bool {
+        let sub = reader.identifier.sub;
+        let (door, generation) = door_of(&sub);
+        let named = reader
+            .certificate_subject()
+            .is_some_and(|subject| subject == hex(&sub));
+        let valid = reader
+            .certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.is_valid_at(now.timestamp()));
+        debug_assert_eq!(sub_identifier(door, generation), sub);
+        named
+            && valid
+            && reader.identifier.group == self.at.property.0
+            && door == self.at.door
+            && self
+                .door
+                .generation
+                .is_none_or(|synced| generation >= synced)
+    }
+
+    /// What the door that was chosen may know of the documents.
+    pub(super) fn disclosure(&self) -> Disclosure {
+        let signed = self.document.as_ref().map(|d| d.signed().to_bytes());
+        Disclosure::documents(signed, None)
+    }
+
+    /// The answer to the door's request: of this door's document, what it asks for.
+    pub(super) fn documents(&self, request: &[u8]) -> Vec<u8> {
+        let Ok(request) = DeviceRequest::decode(request) else {
+            return DeviceResponse::of_status(DeviceResponse::STATUS_CBOR_VALIDATION_ERROR)
+                .encode();
+        };
+        let selected = self
+            .document
+            .as_ref()
+            .and_then(|document| document.select(&request.access));
+        DeviceResponse {
+            documents: selected.into_iter().collect(),
+            status: DeviceResponse::STATUS_OK,
+        }
+        .encode()
+    }
+
+    /// What this phone has that the door lacks.
+    pub(super) fn carried(&self, wants: &Wants) -> Vec<PrivateMessage> {
+        let list = self.revocation.iter().flat_map(|list| {
+            let number = ListNumber {
+                epoch: list.epoch,
+                version: list.version,
+            };
+            let newer = number > wants.list_after;
+            let pages = newer.then(|| Page::cut(number, &list.document.0));
+            pages.into_iter().flatten()
+        });
+        let after = (wants.statements_after.epoch, wants.statements_after.all);
+        let statements = self
+            .statements
+            .iter()
+            .filter(|statement| (statement.epoch, statement.number) > after)
+            .map(|statement| statement.statement.0.clone());
+        let mut messages: Vec<_> = list.map(PrivateMessage::RevocationPage).collect();
+        messages.extend(PrivateMessage::statements(statements));
+        messages
+    }
+}
+
+/// The document that names the door, else, for a key to all doors, the first.
+fn document_for(held: &Holdings, door: &Door) -> Result<Option<RawDocument>, Error> {
+    let naming = held.grants.iter().find(|g| g.doors.contains(&door.id));
+    let opens_all = held
+        .own_keys()
+        .any(|key| opens(key, door.id) && key.doors == KeyDoors::All);
+    let first = held.grants.iter().find(|g| opens_all && g.index == 0);
+    naming
+        .or(first)
+        .map(|grant| RawDocument::decode(&grant.document.0))
+        .transpose()
+        .map_err(|error| Error::BadAnswer(error.to_string()))
+}
+
+fn point(bytes: &[u8]) -> Result<PublicKey, Error> {
+    PublicKey::from_uncompressed(bytes).map_err(|error| Error::BadAnswer(error.to_string()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
