@@ -105,8 +105,9 @@ impl<'a> Week<'a> {
         }
         let today = self.calendar.offsets.wall(at).div_euclid(DAY);
         let holidays = self.calendar.holidays;
-        // Yesterday's windows may still run: what starts on a holiday is closed until it ends.
-        let day = holidays.after_day(today - 2)?;
+        // Yesterday's windows may still run, and what starts on a holiday is closed until it ends.
+        // A clock that is set back past midnight shows the day before yesterday's, too.
+        let day = holidays.after_day(today - 3)?;
         Some(if day <= today {
             at
         } else {
