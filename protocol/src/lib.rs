@@ -12,6 +12,7 @@ pub mod code;
 pub mod commissioning;
 pub mod doorlink;
 pub mod doorstate;
+pub mod grant;
 pub mod hello;
 pub mod ids;
 pub mod pass;

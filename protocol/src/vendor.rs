@@ -8,10 +8,14 @@ pub const VENDOR_ID: u64 = 0x4C4B_0001;
 /// too much.
 pub const ACCESS_EXTENSION: u64 = 1;
 
+/// Our informational extension of access elements: ranges as they were written, where the instants in
+/// the schedules do not tell.
+pub const RANGE_EXTENSION: u64 = 1;
+
 /// Our revocation extension: number of the list, withdrawn passes, superseded elements.
 pub const REVOCATION_EXTENSION: u64 = 1;
 
-/// The version of both.
+/// The version of all of them.
 pub const EXTENSION_VERSION: u64 = 1;
 
 /// The reader rule by which an element says *not on the property's holidays*. Readers of other makers do

@@ -12,6 +12,7 @@ mod test_key;
 mod clock;
 mod code;
 mod commissioning;
+mod grant;
 mod private;
 mod revocation;
 mod signed;

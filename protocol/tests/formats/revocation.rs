@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use aliro::crypto::Signature;
-use aliro::document::{RevocationEntry, RevocationList as AliroList, Timestamp, key_hash};
+use aliro::document::{
+    RevocationData, RevocationEntry, RevocationList as AliroList, Timestamp, key_hash,
+};
 use latchkey_protocol::doorstate::ListNumber;
 use latchkey_protocol::ids::{ElementId, PassId};
 use latchkey_protocol::revocation::{RevocationList, RevocationView, Revocations, Taken};
@@ -100,7 +102,12 @@ fn another_makers_reader_refuses_what_is_withdrawn_and_what_is_superseded() {
     let read = Verifier::new(&trusted)
         .revocation(&document, &context)
         .unwrap();
-    let mut theirs: AliroList = [RevocationEntry::of_id(&[9; 8])].into_iter().collect();
+    let mut theirs = AliroList::new();
+    theirs
+        .apply(&RevocationData::overwrite(vec![RevocationEntry::of_id(
+            &[9; 8],
+        )]))
+        .unwrap();
     theirs.apply(&read.elements[0].1).unwrap();
     assert!(theirs.revokes_key(&phone));
     assert!(theirs.revokes_id(&[1; 8]) && theirs.revokes_id(&[2; 8]));
