@@ -8,15 +8,15 @@ mod documents;
 
 use aliro::document::issuer::AccessDocument;
 use aliro::document::{
-    AccessData, AccessExtension, AccessRule, Capabilities, ChangeMode, DeviceRequest, Extension,
-    IssuerName, Pattern, RawDocument, Recurrence, Refusal, RevocationData, RevocationEntry,
-    Schedule, Validity,
+    AccessData, AccessRule, Capabilities, ChangeMode, DeviceRequest, Extension, IssuerName,
+    RawDocument, Refusal, RevocationData, RevocationEntry, Validity, Verdict,
 };
 use documents::certificate::Template;
+use documents::forge::{forge, member};
 use documents::reader::{Failure, Reader};
 use documents::{
-    ELEMENT, Key, NOW, access, access_with, at, element, response, revocation, signed_access,
-    signed_revocation, validity,
+    ELEMENT, Key, NOW, access, access_with, at, daily, element, response, revocation, rule,
+    signed_access, signed_revocation, validity, with_extension, with_rule,
 };
 
 const GRANTED: Result<(), Failure> = Ok(());
@@ -45,45 +45,6 @@ fn outcome_at(mut reader: Reader, document: &AccessDocument) -> Result<(), Failu
 
 fn outcome_of_data(data: AccessData) -> Result<(), Failure> {
     outcome(&access_with(&issuer(), &credential(), data))
-}
-
-fn rule(allow: u8, deny: u8) -> AccessRule {
-    AccessRule {
-        capabilities: Capabilities::ALL,
-        allow,
-        deny,
-    }
-}
-
-/// Daily, for half an hour, in UTC, first begun so many seconds ago.
-fn daily(begun_ago: i64) -> Schedule {
-    Schedule {
-        start: u32::try_from(NOW - begun_ago).expect("after 1970"),
-        end: None,
-        recurrence: Some(Recurrence::new(1800, 0, Pattern::Daily, 1, 0).expect("a rule")),
-        utc: true,
-    }
-}
-
-fn with_rule(rule: AccessRule, schedule: Schedule) -> AccessData {
-    AccessData {
-        rules: vec![rule],
-        schedules: vec![schedule],
-        ..AccessData::default()
-    }
-}
-
-fn with_extension(critical: bool) -> AccessData {
-    let extension = AccessExtension {
-        critical,
-        id: 1,
-        version: 1,
-        data: vec![0xa0],
-    };
-    AccessData {
-        access_extensions: [(1, vec![extension])].into(),
-        ..AccessData::default()
-    }
 }
 
 /// A document whose signing key is certified by a CA.
@@ -275,7 +236,7 @@ fn nfc_rdr_stepup_rd() {
 #[test]
 fn nfc_rdr_neg_stepup_rd_invalid_element_version() {
     let data = RevocationData::overwrite(vec![RevocationEntry::of_id(b"id")]);
-    let version_42 = resigned(&signed_revocation(&revocation(&issuer(), data), &issuer()));
+    let version_42 = of_version_42(&signed_revocation(&revocation(&issuer(), data), &issuer()));
     let grant = signed_access(&access(&issuer(), &credential()), &issuer());
     assert_eq!(
         Reader::trusting(&issuer()).step_up(&credential(), &response(vec![grant, version_42])),
@@ -283,76 +244,13 @@ fn nfc_rdr_neg_stepup_rd_invalid_element_version() {
     );
 }
 
-/// The same document with element version 42, digest and signature made anew.
-fn resigned(document: &RawDocument) -> RawDocument {
-    let bytes = document.as_bytes();
-    let tag = bytes
-        .windows(2)
-        .position(|window| window == [0xd8, 0x18])
-        .expect("the item");
-    let head = if bytes[tag + 2] == 0x58 { 4 } else { 3 };
-    let len = match bytes[tag + 2] {
-        0x58 => usize::from(bytes[tag + 3]),
-        short => usize::from(short - 0x40),
-    };
-    let old_item = &bytes[tag..tag + head + len];
-    let content = &bytes[tag + head..tag + head + len];
-    let version = content
-        .windows(2)
-        .position(|window| window == [0x61, b'4'])
-        .expect("the value")
-        + 3;
-    assert_eq!(content[version..version + 2], [0, 1], "version 1");
-    let content = [&content[..=version], &[0x18, 42], &content[version + 2..]].concat();
-    let item_len = u8::try_from(content.len()).expect("a short item");
-    let head: &[u8] = if item_len < 24 {
-        &[0xd8, 0x18, 0x40 | item_len]
-    } else {
-        &[0xd8, 0x18, 0x58, item_len]
-    };
-    let new_item = [head, &content].concat();
-    let bytes = replace(bytes, old_item, &new_item);
-    let bytes = replace(&bytes, &sha256(old_item), &sha256(&new_item));
-    // payload: bstr head of two bytes, then tag 24
-    let (start, end) = payload(&bytes);
-    let to_be_signed = [
-        b"\x84\x6aSignature1\x43\xa1\x01\x26\x40",
-        &bytes[start..end],
-    ]
-    .concat();
-    let signature = issuer().sign(&to_be_signed);
-    let mut bytes = bytes;
-    bytes[end + 2..end + 66].copy_from_slice(&signature.0);
+/// The same document, soundly signed, but for the version of its element.
+fn of_version_42(document: &RawDocument) -> RawDocument {
+    let bytes = forge(document, &issuer(), |parts| {
+        let element = member(&mut parts.items[0], "4");
+        element.as_map_mut().expect("a map")[0].1 = 42.into();
+    });
     RawDocument::decode(&bytes).expect("well-formed")
-}
-
-/// Where the payload's byte string begins and ends, its head included.
-fn payload(document: &[u8]) -> (usize, usize) {
-    let tag = document
-        .windows(2)
-        .rposition(|window| window == [0xd8, 0x18])
-        .expect("the signed object");
-    let (start, len) = if document[tag - 2] == 0x58 {
-        (tag - 2, usize::from(document[tag - 1]))
-    } else {
-        let len = u16::from_be_bytes([document[tag - 2], document[tag - 1]]);
-        (tag - 3, usize::from(len))
-    };
-    (start, tag + len)
-}
-
-fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let index = bytes
-        .windows(from.len())
-        .position(|window| window == from)
-        .expect("the bytes are there");
-    [&bytes[..index], to, &bytes[index + from.len()..]].concat()
-}
-
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    ring::digest::digest(&ring::digest::SHA256, bytes)
-        .as_ref()
-        .to_vec()
 }
 
 #[test]
@@ -567,15 +465,9 @@ fn nfc_rdr_neg_stepup_ad_validity_iteration() {
 
 #[test]
 fn nfc_rdr_neg_stepup_ad_no_data_elements() {
-    let bytes = signed_access(&access(&issuer(), &credential()), &issuer())
-        .as_bytes()
-        .to_vec();
-    let tag = bytes
-        .windows(2)
-        .position(|window| window == [0xd8, 0x18])
-        .expect("the item");
-    let item = &bytes[tag - 1..tag + 4 + usize::from(bytes[tag + 3])];
-    let empty_list = RawDocument::decode(&replace(&bytes, item, &[0x80])).expect("well-formed");
+    let grant = signed_access(&access(&issuer(), &credential()), &issuer());
+    let empty_list = forge(&grant, &issuer(), |parts| parts.items.clear());
+    let empty_list = RawDocument::decode(&empty_list).expect("well-formed");
     assert_eq!(
         Reader::trusting(&issuer()).step_up(&credential(), &response(vec![empty_list])),
         refused(Refusal::NoElements)
@@ -594,14 +486,14 @@ fn nfc_rdr_neg_stepup_ad_no_data_elements() {
 
 #[test]
 fn nfc_rdr_neg_stepup_ad_invalid_access_data_element_version() {
-    let version_42 = resigned(&signed_access(&access(&issuer(), &credential()), &issuer()));
+    let version_42 = of_version_42(&signed_access(&access(&issuer(), &credential()), &issuer()));
     assert_eq!(
         Reader::trusting(&issuer()).step_up(&credential(), &response(vec![version_42])),
         refused(Refusal::ElementVersion)
     );
 }
 
-fn not_allowed(verdict: aliro::document::Verdict) -> Result<(), Failure> {
+fn not_allowed(verdict: Verdict) -> Result<(), Failure> {
     refused(Refusal::NotAllowed(verdict))
 }
 
@@ -617,7 +509,7 @@ fn nfc_rdr_neg_stepup_ad_no_access_rule_for_reader_action() {
     };
     assert_eq!(
         outcome_of_data(data),
-        not_allowed(aliro::document::Verdict::NoSuchCapability)
+        not_allowed(Verdict::NoSuchCapability)
     );
 }
 
@@ -625,7 +517,7 @@ fn nfc_rdr_neg_stepup_ad_no_access_rule_for_reader_action() {
 fn nfc_rdr_neg_stepup_ad_no_valid_schedule_allow_scheduleid() {
     assert_eq!(
         outcome_of_data(with_rule(rule(1, 0), daily(7200))),
-        not_allowed(aliro::document::Verdict::OutsideSchedules)
+        not_allowed(Verdict::OutsideSchedules)
     );
 }
 
@@ -633,7 +525,7 @@ fn nfc_rdr_neg_stepup_ad_no_valid_schedule_allow_scheduleid() {
 fn nfc_rdr_neg_stepup_ad_valid_schedule_deny_scheduleid() {
     assert_eq!(
         outcome_of_data(with_rule(rule(0, 1), daily(60))),
-        not_allowed(aliro::document::Verdict::DeniedBySchedule)
+        not_allowed(Verdict::DeniedBySchedule)
     );
     assert_eq!(outcome_of_data(with_rule(rule(0, 1), daily(7200))), GRANTED);
 }
@@ -645,7 +537,7 @@ fn nfc_rdr_neg_stepup_ad_schedule_in_access_rule_and_reader() {
     let document = access_with(&issuer(), &credential(), with_rule(rule(1, 0), daily(60)));
     assert_eq!(
         outcome_at(reader, &document),
-        not_allowed(aliro::document::Verdict::NeedsClock)
+        not_allowed(Verdict::NeedsClock)
     );
 }
 

@@ -8,12 +8,14 @@
 )]
 
 pub mod certificate;
+pub mod forge;
 pub mod reader;
 
 use aliro::crypto::{PublicKey, Signature};
 use aliro::document::issuer::{AccessDocument, Element, RevocationDocument, Unsigned};
 use aliro::document::{
-    AccessData, DeviceResponse, IssuerName, RawDocument, RevocationData, Timestamp, Validity,
+    AccessData, AccessExtension, AccessRule, Capabilities, DeviceResponse, IssuerName, Pattern,
+    RawDocument, Recurrence, RevocationData, Schedule, Timestamp, Validity,
 };
 use p256::ecdsa::{SigningKey, signature::Signer};
 
@@ -29,8 +31,7 @@ pub struct Key(SigningKey);
 
 impl Key {
     pub fn of(name: &str) -> Self {
-        let seed = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
-        Self(SigningKey::from_slice(seed.as_ref()).expect("a digest is a valid scalar"))
+        Self::from_scalar(&sha256(name.as_bytes()))
     }
 
     pub fn from_scalar(bytes: &[u8]) -> Self {
@@ -115,6 +116,12 @@ pub fn signed_revocation(document: &RevocationDocument, issuer: &Key) -> RawDocu
     issuer.finish(document.prepare().expect("an issuable document"))
 }
 
+pub fn sha256(bytes: &[u8]) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, bytes)
+        .as_ref()
+        .to_vec()
+}
+
 /// The response bytes that a device sends.
 pub fn response(documents: Vec<RawDocument>) -> Vec<u8> {
     DeviceResponse {
@@ -122,4 +129,44 @@ pub fn response(documents: Vec<RawDocument>) -> Vec<u8> {
         status: DeviceResponse::STATUS_OK,
     }
     .encode()
+}
+
+/// All capabilities.
+pub fn rule(allow: u8, deny: u8) -> AccessRule {
+    AccessRule {
+        capabilities: Capabilities::ALL,
+        allow,
+        deny,
+    }
+}
+
+/// Daily, for half an hour, in UTC, first begun so many seconds ago.
+pub fn daily(begun_ago: i64) -> Schedule {
+    Schedule {
+        start: u32::try_from(NOW - begun_ago).expect("after 1970"),
+        end: None,
+        recurrence: Some(Recurrence::new(1800, 0, Pattern::Daily, 1, 0).expect("a rule")),
+        utc: true,
+    }
+}
+
+pub fn with_rule(rule: AccessRule, schedule: Schedule) -> AccessData {
+    AccessData {
+        rules: vec![rule],
+        schedules: vec![schedule],
+        ..AccessData::default()
+    }
+}
+
+pub fn with_extension(critical: bool) -> AccessData {
+    let extension = AccessExtension {
+        critical,
+        id: 1,
+        version: 1,
+        data: vec![0xa0],
+    };
+    AccessData {
+        access_extensions: [(1, vec![extension])].into(),
+        ..AccessData::default()
+    }
 }
