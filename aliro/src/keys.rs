@@ -140,6 +140,10 @@ pub fn kdh(shared_x: &[u8; 32], transaction: &TransactionIdentifier) -> Secret {
     Secret::from(out)
 }
 
+/// The long-lived secret by which the fast phase recognises a device at a
+/// reader, without a signature.
+pub type PersistentKey = Secret;
+
 /// The step-up channel's keys: reader's, device's.
 pub fn step_up(step_up: &Secret) -> [Secret; 2] {
     [b"SKReader", b"SKDevice"].map(|info| {

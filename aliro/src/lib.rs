@@ -42,6 +42,7 @@ pub mod keys;
 pub mod message;
 pub mod proprietary;
 pub mod reader;
+pub mod select;
 pub mod tlv;
 
 /// The README's example, compiled and run.

@@ -12,12 +12,12 @@ use aliro::certificate::CompressedCertificate;
 use aliro::channel::Channel;
 use aliro::command::{ExchangeCommand, Policy, ReaderStatus, Signaling, ins};
 use aliro::crypto::{PublicKey, Secret, Signature};
-use aliro::device::{self, Credential, DeviceConfig, Disclosure, GroupBinding, Trust};
+use aliro::device::{self, Credential, DeviceConfig, Disclosure, GroupBinding, Memory as _, Trust};
 use aliro::identifier::{Interface, ReaderIdentifier};
 use aliro::keys::{self, BleVersions};
 use aliro::message::{Message, Protocol};
 use aliro::proprietary::ProprietaryInformation;
-use aliro::reader::{self, CertificateDelivery, ReaderConfig, ReaderKey};
+use aliro::reader::{self, CertificateDelivery, Memory as _, ReaderConfig, ReaderKey};
 use common::{Fixed, Key};
 use serde_json::Value;
 
@@ -153,9 +153,10 @@ fn reader_side(vector: &Vector, key: ReaderKey, closing: &ExchangeCommand, persi
         pairs: vector.apdus().into_iter(),
     };
     let opening = reader::steps::Opening::new(config, &entropy).unwrap();
-    let (command, step) = opening.auth0(vector.proprietary()).ok().unwrap();
+    let (command, step) = opening.auth0(vector.proprietary(), false).ok().unwrap();
     let response = record.reader(command);
-    let reader::steps::AfterAuth0::Sign(step) = step.on_response(&response).ok().unwrap() else {
+    let reader::steps::AfterAuth0::Sign(step) = step.on_response(&response, None).ok().unwrap()
+    else {
         panic!("no LOAD CERT was asked for");
     };
     if persistent {
@@ -209,7 +210,7 @@ fn device_side(vector: &Vector, trust: Trust, disclosure: Disclosure) {
     let selected = device::steps::Selected::new(config, &entropy).unwrap();
     let mut after = None;
     record.device(&mut assembler, |command| {
-        let (response, next) = selected.auth0(&command).ok().unwrap();
+        let (response, next) = selected.auth0(&command, None).ok().unwrap();
         after = Some(next);
         response
     });
@@ -291,6 +292,80 @@ fn step_up() {
     disclosure.signaling =
         disclosure.signaling | Signaling::SELECT_STEP_UP | mailbox_offered().signaling;
     device_side(&vector, Trust::DirectKey(key), disclosure);
+}
+
+#[test]
+fn fast() {
+    let vector = vector("fast");
+    let reader_key = Key::new(&vector.input("reader_priv")).public();
+    let credential = Key::new(&vector.input("credential_priv")).public();
+    let key = || vector.secret("Kpersistent");
+
+    let config = Arc::new(ReaderConfig {
+        interface: vector.interface(),
+        policy: Policy::DeviceSetting,
+        ..ReaderConfig::new(vector.identifier(), ReaderKey::Direct(reader_key))
+    });
+    let entropy = Fixed::new(
+        &[&vector.input("reader_epriv")],
+        &vector.input("transaction_identifier"),
+    );
+    let memory = reader::BoundedMemory::new(16);
+    memory.remember(&Key::named("another").public(), Secret::new([3; 32]));
+    memory.remember(&credential, key());
+    memory.remember(&Key::named("a third").public(), Secret::new([4; 32]));
+    let mut record = Recorded {
+        pairs: vector.apdus().into_iter(),
+    };
+    let opening = reader::steps::Opening::new(config, &entropy).unwrap();
+    let (command, step) = opening.auth0(vector.proprietary(), true).ok().unwrap();
+    let response = record.reader(command);
+    let after = step.on_response(&response, Some(&memory)).ok().unwrap();
+    let reader::steps::AfterAuth0::Recognised(who, step) = after else {
+        panic!("the cryptogram did not open");
+    };
+    assert_eq!(who.credential, credential);
+    assert_eq!(who.phase, reader::Phase::Fast);
+    assert_eq!(who.signaling, mailbox_offered().signaling);
+    assert_eq!((who.access_signed, who.revocation_signed), (None, None));
+    let (command, waiting) = step.exchange(&granted()).ok().unwrap();
+    let response = record.reader(command);
+    assert!(waiting.on_response(&response, 0).is_ok());
+    assert!(record.pairs.next().is_none());
+
+    let config = Arc::new(DeviceConfig {
+        proprietary: vector.proprietary(),
+        interface: vector.interface(),
+        ..DeviceConfig::new(vec![Credential {
+            public_key: credential,
+            groups: vec![GroupBinding {
+                group: vector.identifier().group,
+                trust: Trust::DirectKey(reader_key),
+            }],
+        }])
+    });
+    let entropy = Fixed::new(&[&vector.input("credential_epriv")], &[]);
+    let memory = device::BoundedMemory::new(16);
+    let remembered = device::Remembered {
+        key: key(),
+        disclosure: mailbox_offered(),
+    };
+    memory.remember(&credential, &vector.identifier(), remembered);
+    let mut record = Recorded {
+        pairs: vector.apdus().into_iter(),
+    };
+    let mut assembler = Assembler::new(None);
+    let selected = device::steps::Selected::new(config, &entropy).unwrap();
+    let mut after = None;
+    record.device(&mut assembler, |command| {
+        let (response, next) = selected.auth0(&command, Some(&memory)).ok().unwrap();
+        after = Some(next);
+        response
+    });
+    record.device(&mut assembler, |command| {
+        after.unwrap().exchange(&command).ok().unwrap().0
+    });
+    assert!(record.pairs.next().is_none());
 }
 
 #[test]

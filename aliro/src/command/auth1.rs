@@ -183,7 +183,7 @@ impl Auth1Response {
 }
 
 /// `YYYY-MM-DDTHH:MM:SSZ`: only the shape is checked.
-fn timestamp(tag: Tag, value: Option<&[u8]>) -> Result<Option<[u8; 20]>, TlvError> {
+pub(super) fn timestamp(tag: Tag, value: Option<&[u8]>) -> Result<Option<[u8; 20]>, TlvError> {
     let Some(value) = tlv::optional::<20>(tag, value)? else {
         return Ok(None);
     };

@@ -3,11 +3,13 @@
 
 mod auth0;
 mod auth1;
+mod cryptogram;
 mod exchange;
 mod session_data;
 
 pub use auth0::{Auth0Command, Auth0Response};
 pub use auth1::{Auth1Command, Auth1Response, CredentialName, Usage, signature_input};
+pub use cryptogram::Cryptogram;
 pub use exchange::{ExchangeCommand, ExchangeResult, exchange_response, parse_exchange_response};
 pub use session_data::{SessionDataError, parse_session_data, session_data};
 

@@ -38,30 +38,27 @@ pub trait Ephemeral: Send {
 }
 
 /// The system's random source through `ring`.
-#[derive(Debug, Clone)]
-pub struct RingEntropy(SystemRandom);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RingEntropy;
 
 impl RingEntropy {
     /// The system's random source.
     pub fn new() -> Self {
-        Self(SystemRandom::new())
-    }
-}
-
-impl Default for RingEntropy {
-    fn default() -> Self {
-        Self::new()
+        Self
     }
 }
 
 impl Entropy for RingEntropy {
     fn fill(&self, out: &mut [u8]) -> Result<(), CryptoError> {
-        self.0.fill(out).map_err(|_| CryptoError::NoRandomness)
+        SystemRandom::new()
+            .fill(out)
+            .map_err(|_| CryptoError::NoRandomness)
     }
 
     fn ephemeral(&self) -> Result<Box<dyn Ephemeral>, CryptoError> {
-        let private = agreement::EphemeralPrivateKey::generate(&agreement::ECDH_P256, &self.0)
-            .map_err(|_| CryptoError::NoRandomness)?;
+        let private =
+            agreement::EphemeralPrivateKey::generate(&agreement::ECDH_P256, &SystemRandom::new())
+                .map_err(|_| CryptoError::NoRandomness)?;
         let public = private
             .compute_public_key()
             .map_err(|_| CryptoError::NoRandomness)?;

@@ -1,14 +1,17 @@
 //! The user device: the side that wants in.
 //!
-//! [`Session`] runs a whole transaction over messages. Inside it stand the
-//! typed steps of [`steps`].
+//! [`Session`] runs a whole transaction over messages, [`Card`] over bare APDUs
+//! (NFC). Inside both stand the typed steps of [`steps`].
 //!
 //! Before the reader has proved who it is, the device sends a constant and a
 //! fresh point, nothing else. A group that it does not know and a reader that
 //! cannot prove itself get the same answer at the same moment.
 
+mod card;
+mod memory;
 mod session;
 pub mod steps;
+mod transaction;
 
 use crate::certificate::Certificate;
 use crate::command::{ControlFlow, Policy, ReaderStatus, Signaling, StatusWord};
@@ -18,7 +21,10 @@ use crate::keys::BleVersions;
 use crate::message::{ErrorCode, OperationSource, ReaderState, Reporting};
 use crate::proprietary::ProprietaryInformation;
 
+pub use card::{Card, CardEvent};
+pub use memory::{BoundedMemory, Memory, Remembered};
 pub use session::Session;
+pub use transaction::{Output, Transaction};
 
 /// What one device is.
 #[derive(Debug, Clone)]

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::steps::{Auth0Done, Established, MustSign, ReaderProved, Refusal, Selected};
-use super::{DeviceConfig, Disclosure, Event, Failure, OutOfTurn};
+use super::steps::Refusal;
+use super::transaction::{Output, Transaction};
+use super::{DeviceConfig, Disclosure, Event, Failure, Memory, OutOfTurn};
 use crate::apdu::{Assembler, Command, Received, Response};
-use crate::channel::{Channel, SealError};
-use crate::command::{ControlFlow, StatusWord, ins};
+use crate::channel::{Channel, SealError, TAG_LENGTH};
+use crate::command::{ReaderStatus, ins};
 use crate::crypto::{CryptoError, Entropy, Signature};
+use crate::identifier::Interface;
 use crate::message::{
     AP_REQUEST, AP_RESPONSE, Action, ErrorCode, Flow, Message, Notification, Protocol,
     RESPONSE_TIME, clear_message,
@@ -25,37 +27,62 @@ use crate::message::{
 /// connection is the caller's.
 pub struct Session {
     config: Arc<DeviceConfig>,
-    state: State,
+    stage: Stage,
+    transaction: Transaction,
     assembler: Assembler,
-    /// There from the answer to AUTH1 on.
+    /// There from the answer to AUTH1 on, or once a reader has opened the
+    /// cryptogram.
     channel: Option<Channel>,
+    /// What a reader that opened the cryptogram may speak through.
+    offered: Option<Channel>,
 }
 
-enum State {
-    Idle(Selected),
-    Selected(Selected),
-    Auth0(Auth0Done),
-    Approving(ReaderProved),
-    Signing(MustSign),
-    Established(Established),
-    /// The caller owes documents.
-    Documents(Established),
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    /// The access protocol runs, in this flow.
+    Running(Flow),
+    /// The reader is done with it.
     Completed,
     Closed,
 }
 
 impl Session {
-    /// A session that has not begun.
+    /// A session that has not begun, for the standard phase.
     ///
     /// # Errors
     /// [`CryptoError::NoRandomness`].
     pub fn new(config: DeviceConfig, entropy: &dyn Entropy) -> Result<Self, CryptoError> {
+        Self::open(config, None, entropy)
+    }
+
+    /// A session that remembers readers and lets them recognise the device by
+    /// the fast phase, but in the remote keyless flow over BLE, where Aliro
+    /// forbids it.
+    ///
+    /// # Errors
+    /// [`CryptoError::NoRandomness`].
+    pub fn with_memory(
+        config: DeviceConfig,
+        memory: Arc<dyn Memory>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CryptoError> {
+        Self::open(config, Some(memory), entropy)
+    }
+
+    fn open(
+        config: DeviceConfig,
+        memory: Option<Arc<dyn Memory>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CryptoError> {
         let config = Arc::new(config);
         Ok(Self {
-            state: State::Idle(Selected::new(Arc::clone(&config), entropy)?),
+            transaction: Transaction::new(Arc::clone(&config), memory, entropy)?,
             assembler: Assembler::new(config.proprietary.extended_length()),
             config,
+            stage: Stage::Idle,
             channel: None,
+            offered: None,
         })
     }
 
@@ -72,14 +99,12 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] when the session has begun.
     pub fn start(&mut self, flow: Flow) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Idle(selected) => {
-                self.state = State::Selected(selected);
-                let proprietary = self.config.proprietary.as_bytes().to_vec();
-                Ok(self.notify(&Notification::Initiate { flow, proprietary }))
-            }
-            other => self.out_of_turn(other),
+        if self.stage != Stage::Idle {
+            return Err(OutOfTurn);
         }
+        self.stage = Stage::Running(flow);
+        let proprietary = self.config.proprietary.as_bytes().to_vec();
+        Ok(self.notify(&Notification::Initiate { flow, proprietary }))
     }
 
     /// Takes one whole message. In a closed session nothing happens.
@@ -91,10 +116,15 @@ impl Session {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };
         if message.protocol == Protocol::AccessProtocol {
-            return match message.id {
-                AP_REQUEST => self.on_apdu(message.payload),
+            return match (message.id, self.stage) {
+                (AP_REQUEST, Stage::Running(flow)) => self.on_apdu(flow, message.payload),
                 _ => self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters)),
             };
+        }
+        // Only the reader knows whether it opened the cryptogram. What it then
+        // says is encrypted, and longer than anything that may be in clear.
+        if self.channel.is_none() && message.payload.len() >= TAG_LENGTH {
+            self.channel = self.offered.take();
         }
         let payload = match &mut self.channel {
             None => message.payload.to_vec(),
@@ -119,20 +149,8 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] when no reader waits for approval.
     pub fn approve(&mut self, disclosure: Disclosure) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Approving(step) => Ok(match step.approve(disclosure) {
-                Ok(next) => {
-                    let event = Event::Sign {
-                        credential: *next.credential(),
-                        message: next.to_sign(),
-                    };
-                    self.state = State::Signing(next);
-                    vec![event]
-                }
-                Err(refusal) => self.refuse(refusal),
-            }),
-            other => self.out_of_turn(other),
-        }
+        let output = self.transaction.approve(disclosure)?;
+        Ok(self.carry_out(output))
     }
 
     /// The reader is not the one that was meant, or the user does not want:
@@ -141,13 +159,8 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] when no reader waits.
     pub fn abort(&mut self) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Approving(_) | State::Signing(_) => Ok(self.refuse(Refusal {
-                status: StatusWord::SECURITY,
-                failure: Failure::Aborted,
-            })),
-            other => self.out_of_turn(other),
-        }
+        let output = self.transaction.abort()?;
+        Ok(self.carry_out(output))
     }
 
     /// The answer to [`Event::Sign`].
@@ -155,16 +168,9 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] when no signature was asked for.
     pub fn signed(&mut self, signature: Signature) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Signing(step) => Ok(match step.signed(signature) {
-                Ok((response, established)) => {
-                    self.channel = Some(established.message_channel(&self.config.ble_versions));
-                    self.answer(response, State::Established(established))
-                }
-                Err(refusal) => self.refuse(refusal),
-            }),
-            other => self.out_of_turn(other),
-        }
+        let output = self.transaction.signed(signature)?;
+        self.channel = self.transaction.message_channel();
+        Ok(self.carry_out(output))
     }
 
     /// The answer to [`Event::DocumentsRequested`]: a plain DeviceResponse. With
@@ -173,13 +179,8 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] when no documents were asked for.
     pub fn documents(&mut self, response: &[u8]) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Documents(mut step) => Ok(match step.documents(response) {
-                Ok(response) => self.answer(response, State::Established(step)),
-                Err(refusal) => self.refuse(refusal),
-            }),
-            other => self.out_of_turn(other),
-        }
+        let output = self.transaction.documents(response)?;
+        Ok(self.carry_out(output))
     }
 
     /// Says what is to be done.
@@ -187,8 +188,8 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] before [`Event::AccessCompleted`].
     pub fn rke_request(&mut self, action: Action) -> Result<Vec<Event>, OutOfTurn> {
-        match self.state {
-            State::Completed => Ok(self.notify(&Notification::RkeRequest(action))),
+        match self.stage {
+            Stage::Completed => Ok(self.notify(&Notification::RkeRequest(action))),
             _ => Err(OutOfTurn),
         }
     }
@@ -199,14 +200,11 @@ impl Session {
     /// [`OutOfTurn`] before AUTH1 is answered, and for a payload that is too
     /// long.
     pub fn send_third_party(&mut self, payload: &[u8]) -> Result<Vec<Event>, OutOfTurn> {
-        let channel = match (&self.state, &mut self.channel) {
-            (State::Closed, _) | (_, None) => return Err(OutOfTurn),
-            (_, Some(channel)) => channel,
-        };
+        let channel = self.channel.as_mut().ok_or(OutOfTurn)?;
         match channel.seal_message(Protocol::ThirdParty, 0, payload) {
             Ok(message) => Ok(vec![Event::Send(message)]),
             Err(SealError::Message(_)) => Err(OutOfTurn),
-            Err(_) => Ok(self.give_up(Failure::Channel, None)),
+            Err(SealError::Channel(_)) => Ok(self.give_up(Failure::Channel, None)),
         }
     }
 
@@ -215,8 +213,8 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] in a closed session and before it has begun.
     pub fn busy(&mut self) -> Result<Vec<Event>, OutOfTurn> {
-        match self.state {
-            State::Idle(_) | State::Closed => Err(OutOfTurn),
+        match self.stage {
+            Stage::Idle | Stage::Closed => Err(OutOfTurn),
             _ => Ok(self.notify(&Notification::Busy)),
         }
     }
@@ -224,16 +222,16 @@ impl Session {
     /// Gives up: tells the reader and ends. In a closed session nothing
     /// happens.
     pub fn fail(&mut self, code: ErrorCode) -> Vec<Event> {
-        if self.is_closed() {
-            return Vec::new();
+        match self.stage {
+            Stage::Closed => Vec::new(),
+            _ => self.give_up(Failure::Local, Some(code)),
         }
-        self.give_up(Failure::Local, Some(code))
     }
 
     /// How long from now the reader may take, if something is expected of it.
     pub fn deadline_after(&self) -> Option<Duration> {
-        match self.state {
-            State::Selected(_) | State::Auth0(_) | State::Established(_) => Some(RESPONSE_TIME),
+        match self.stage {
+            Stage::Running(_) if self.transaction.awaits_reader() => Some(RESPONSE_TIME),
             _ => None,
         }
     }
@@ -248,68 +246,66 @@ impl Session {
 
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
+        self.stage == Stage::Closed
     }
 
-    fn on_apdu(&mut self, apdu: &[u8]) -> Vec<Event> {
+    fn on_apdu(&mut self, flow: Flow, apdu: &[u8]) -> Vec<Event> {
         match self.assembler.on_apdu(apdu) {
             Received::Reply(reply) => self.send_apdu(&reply),
-            Received::Broken(status) => self.refuse(Refusal::protocol(status)),
-            Received::Command(command) => self.on_command(&command),
+            Received::Broken(status) => self.carry_out(Output::Refused(Refusal::protocol(status))),
+            Received::Command(command) => self.on_command(flow, &command),
         }
     }
 
-    fn on_command(&mut self, command: &Command) -> Vec<Event> {
-        if (command.cla, command.ins) == (0x80, ins::CONTROL_FLOW) {
-            return self.on_control_flow(command);
+    fn on_command(&mut self, flow: Flow, command: &Command) -> Vec<Event> {
+        let may_be_fast = flow != Flow::RemoteKeyless || self.config.interface != Interface::BLE;
+        if matches!(command.ins, ins::LOAD_CERT | ins::AUTH1) {
+            // The reader goes on to the standard phase: the fast one's keys end.
+            (self.offered, self.channel) = (None, None);
         }
-        let events = match self.take() {
-            State::Selected(step) => step
-                .auth0(command)
-                .map(|(response, next)| self.answer(response, State::Auth0(next))),
-            State::Auth0(mut step) if command.ins == ins::LOAD_CERT => step
-                .load_certificate(command)
-                .map(|response| self.answer(response, State::Auth0(step))),
-            State::Auth0(step) => step.auth1(command).map(|proved| {
-                let event = Event::ReaderAuthenticated(Box::new(proved.reader().clone()));
-                self.state = State::Approving(proved);
-                vec![event]
-            }),
-            State::Established(mut step) if command.ins == ins::ENVELOPE => {
-                step.envelope(command).map(|request| {
-                    self.state = State::Documents(step);
-                    vec![Event::DocumentsRequested(request)]
-                })
-            }
-            State::Established(mut step) => step.exchange(command).map(|(response, exchange)| {
-                let refused = exchange.status.filter(|status| !status.is_success());
-                let events = self.answer(response, State::Established(step));
-                match refused {
-                    Some(status) => self.close(events, Failure::ReaderRefused(status)),
+        let output = self.transaction.on_command(command, may_be_fast);
+        if command.ins == ins::AUTH0 {
+            self.offered = self.transaction.message_channel();
+        }
+        self.carry_out(output)
+    }
+
+    fn carry_out(&mut self, output: Output) -> Vec<Event> {
+        match output {
+            Output::Respond(response) => self.answer(response),
+            Output::ReaderAuthenticated(reader) => vec![Event::ReaderAuthenticated(reader)],
+            Output::Sign {
+                credential,
+                message,
+            } => vec![Event::Sign {
+                credential,
+                message,
+            }],
+            Output::DocumentsRequested(request) => vec![Event::DocumentsRequested(request)],
+            Output::Exchanged(response, exchange) => {
+                // A reader that exchanges in the fast phase has opened the
+                // cryptogram.
+                if self.channel.is_none() {
+                    self.channel = self.offered.take();
+                }
+                let events = self.answer(response);
+                match exchange.status.filter(|status| !status.is_success()) {
+                    Some(ReaderStatus(status)) => {
+                        let refused = Failure::ReaderRefused(ReaderStatus(status));
+                        self.close(events, refused)
+                    }
                     None => events,
                 }
-            }),
-            _ => Err(Refusal::protocol(StatusWord::WRONG_STATE)),
-        };
-        events.unwrap_or_else(|refusal| self.refuse(refusal))
-    }
-
-    fn on_control_flow(&mut self, command: &Command) -> Vec<Event> {
-        let why = ControlFlow::parse(&command.data);
-        let status = match (why, command.p1, command.p2) {
-            (Ok(_), 0, 0) => StatusWord::OK,
-            (Ok(_), ..) => StatusWord::BAD_PARAMETERS,
-            (Err(_), ..) => StatusWord::MALFORMED,
-        };
-        let response = Response {
-            data: Vec::new(),
-            status,
-        };
-        let events = self.answer(response, State::Closed);
-        self.close(
-            events,
-            why.map_or(Failure::Protocol(status), Failure::ReaderEnded),
-        )
+            }
+            Output::Refused(refusal) => {
+                let events = self.answer(refusal.response());
+                self.close(events, refusal.failure)
+            }
+            Output::Ended(response, failure) => {
+                let events = self.answer(response);
+                self.close(events, failure)
+            }
+        }
     }
 
     fn on_notification(&mut self, id: u8, payload: &[u8]) -> Vec<Event> {
@@ -317,14 +313,16 @@ impl Session {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };
         let encrypted = self.channel.is_some();
-        match (notification, &self.state) {
+        match (notification, self.stage) {
             (Notification::Busy, _) => vec![Event::Busy],
             (Notification::GeneralError(code), _) => self.give_up(Failure::ReaderError(code), None),
             (Notification::Ranging(_), _) => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))
             }
-            (Notification::AccessCompleted { reporting, state }, State::Established(_)) => {
-                self.state = State::Completed;
+            (Notification::AccessCompleted { reporting, state }, Stage::Running(_))
+                if encrypted && self.transaction.awaits_reader() =>
+            {
+                self.stage = Stage::Completed;
                 vec![Event::AccessCompleted { reporting, state }]
             }
             (Notification::StatusChanged { source, state }, _) if encrypted => {
@@ -334,8 +332,7 @@ impl Session {
         }
     }
 
-    fn answer(&mut self, response: Response, next: State) -> Vec<Event> {
-        self.state = next;
+    fn answer(&mut self, response: Response) -> Vec<Event> {
         let apdu = self.assembler.respond(response);
         self.send_apdu(&apdu)
     }
@@ -354,12 +351,6 @@ impl Session {
         }
     }
 
-    /// The failure process.
-    fn refuse(&mut self, refusal: Refusal) -> Vec<Event> {
-        let events = self.answer(refusal.response(), State::Closed);
-        self.close(events, refusal.failure)
-    }
-
     /// Ends outside the access protocol: with *general error*, if the reader is
     /// to be told and can be.
     fn give_up(&mut self, failure: Failure, tell: Option<ErrorCode>) -> Vec<Event> {
@@ -369,19 +360,10 @@ impl Session {
     }
 
     fn close(&mut self, mut events: Vec<Event>, failure: Failure) -> Vec<Event> {
-        self.state = State::Closed;
-        self.channel = None;
+        self.stage = Stage::Closed;
+        (self.channel, self.offered) = (None, None);
         events.push(Event::Failed(failure));
         events.push(Event::Closed);
         events
-    }
-
-    fn take(&mut self) -> State {
-        std::mem::replace(&mut self.state, State::Closed)
-    }
-
-    fn out_of_turn<T>(&mut self, state: State) -> Result<T, OutOfTurn> {
-        self.state = state;
-        Err(OutOfTurn)
     }
 }

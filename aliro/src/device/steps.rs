@@ -3,18 +3,21 @@
 //!
 //! ```text
 //! Selected -> Auth0Done -> ReaderProved -> MustSign -> Established
+//!             Auth0Done -> Recognised (fast)
 //! ```
 
 use std::sync::Arc;
 
-use super::{Credential, DeviceConfig, Disclosure, Failure, ReaderAuthenticated, Trust};
+use super::{
+    Credential, DeviceConfig, Disclosure, Failure, Memory, ReaderAuthenticated, Remembered, Trust,
+};
 use crate::apdu::{Command, Response};
 use crate::certificate::{Certificate, CompressedCertificate};
 use crate::channel::Channel;
 use crate::command::{
-    Auth0Command, Auth0Response, Auth1Command, Auth1Response, CredentialName, ExchangeCommand,
-    ExchangeResult, StatusWord, Usage, exchange_response, ins, parse_session_data, session_data,
-    signature_input,
+    Auth0Command, Auth0Response, Auth1Command, Auth1Response, CredentialName, Cryptogram,
+    ExchangeCommand, ExchangeResult, StatusWord, Usage, exchange_response, ins, parse_session_data,
+    session_data, signature_input,
 };
 use crate::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, Secret, Signature};
 use crate::keys::{self, KeyContext};
@@ -59,7 +62,8 @@ impl Refusal {
 pub struct Selected {
     config: Arc<DeviceConfig>,
     ephemeral: Box<dyn Ephemeral>,
-    no_cryptogram: [u8; 64],
+    /// Makes a cryptogram that nobody can open.
+    decoy: Secret,
 }
 
 impl Selected {
@@ -69,22 +73,27 @@ impl Selected {
     /// [`CryptoError::NoRandomness`].
     pub fn new(config: Arc<DeviceConfig>, entropy: &dyn Entropy) -> Result<Self, CryptoError> {
         let ephemeral = entropy.ephemeral()?;
-        let mut no_cryptogram = [0; 64];
-        entropy.fill(&mut no_cryptogram)?;
+        let mut decoy = [0; 32];
+        entropy.fill(&mut decoy)?;
         Ok(Self {
             config,
             ephemeral,
-            no_cryptogram,
+            decoy: Secret::new(decoy),
         })
     }
 
     /// AUTH0. The answer has the same shape for every reader: whether its group
     /// is known shows only at AUTH1. A reader that asks for the fast phase gets
-    /// random bytes for a cryptogram, as from any device that has not met it.
+    /// a cryptogram; one that is not remembered (or may not be recognised: no
+    /// `memory`) gets one under a random key, after the same work.
     ///
     /// # Errors
     /// [`Refusal`] for an unsupported version and for malformed commands.
-    pub fn auth0(self, command: &Command) -> Result<(Response, Auth0Done), Refusal> {
+    pub fn auth0(
+        self,
+        command: &Command,
+        memory: Option<&dyn Memory>,
+    ) -> Result<(Response, Auth0Done), Refusal> {
         expect(command, ins::AUTH0)?;
         let auth0 = Auth0Command::parse(&command.data)
             .map_err(|_| Refusal::protocol(StatusWord::MALFORMED))?;
@@ -92,9 +101,15 @@ impl Selected {
         if !versions.contains(&auth0.version) {
             return Err(Refusal::protocol(StatusWord::CONDITIONS));
         }
+        let (cryptogram, offer) = if auth0.fast {
+            let (cryptogram, offer) = self.cryptogram(&auth0, memory);
+            (Some(cryptogram), offer)
+        } else {
+            (None, None)
+        };
         let answer = Auth0Response {
             device_point: self.ephemeral.public_key(),
-            cryptogram: auth0.fast.then_some(self.no_cryptogram),
+            cryptogram,
             extension: None,
         };
         let next = Auth0Done {
@@ -102,8 +117,44 @@ impl Selected {
             ephemeral: self.ephemeral,
             auth0,
             loaded: None,
+            offer,
         };
         Ok((Response::ok(answer.encode()), next))
+    }
+
+    fn cryptogram(
+        &self,
+        auth0: &Auth0Command,
+        memory: Option<&dyn Memory>,
+    ) -> ([u8; 64], Option<Recognised>) {
+        let known = binding(&self.config.credentials, &auth0.reader.group);
+        let recalled = known.and_then(|(credential, trust)| {
+            let key = credential.public_key;
+            let remembered = memory?.recall(&key, &auth0.reader, auth0.policy)?;
+            Some((key, *trust.group_key(), remembered))
+        });
+        let offered = recalled.is_some();
+        let (credential, group_key, remembered) = recalled.unwrap_or_else(|| {
+            let remembered = Remembered {
+                key: self.decoy.clone(),
+                disclosure: Disclosure::default(),
+            };
+            (auth0.reader_point, auth0.reader_point, remembered)
+        });
+        let point = self.ephemeral.public_key();
+        let keys =
+            context(&self.config, auth0, group_key, point).fast(&remembered.key, &credential);
+        let content = Cryptogram {
+            signaling: remembered.disclosure.signaling,
+            access_signed: remembered.disclosure.access_signed,
+            revocation_signed: remembered.disclosure.revocation_signed,
+        };
+        let sealed = content.seal(&keys.cryptogram);
+        let recognised = Recognised {
+            channel: Channel::of_device([keys.expedited_reader, keys.expedited_device]),
+            ble: keys.ble,
+        };
+        (sealed, offered.then_some(recognised))
     }
 }
 
@@ -113,9 +164,32 @@ pub struct Auth0Done {
     ephemeral: Box<dyn Ephemeral>,
     auth0: Auth0Command,
     loaded: Option<Certificate>,
+    /// What a reader that opened the cryptogram can talk through.
+    offer: Option<Recognised>,
 }
 
 impl Auth0Done {
+    /// The channel for BLE messages of a reader that opened the cryptogram.
+    pub fn message_channel(&self, versions: &keys::BleVersions) -> Option<Channel> {
+        self.offer
+            .as_ref()
+            .map(|offer| Channel::of_device(keys::ble(&offer.ble, versions)))
+    }
+
+    /// EXCHANGE right after AUTH0: the reader opened the cryptogram.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it does not open, or no cryptogram could be opened.
+    pub fn exchange(
+        self,
+        command: &Command,
+    ) -> Result<(Response, ExchangeCommand, Recognised), Refusal> {
+        expect(command, ins::EXCHANGE)?;
+        let mut recognised = self.offer.ok_or_else(Refusal::channel)?;
+        let (response, exchange) = recognised.exchange(command)?;
+        Ok((response, exchange, recognised))
+    }
+
     /// LOAD CERT. Only the form is judged here.
     ///
     /// # Errors
@@ -219,19 +293,8 @@ impl ReaderProved {
     /// # Errors
     /// [`Refusal`] when no key can be agreed on.
     pub fn approve(self, disclosure: Disclosure) -> Result<MustSign, Refusal> {
-        let context = KeyContext {
-            group_key: self.group_key,
-            reader: self.auth0.reader,
-            interface: self.config.interface,
-            version: self.auth0.version,
-            reader_point: self.auth0.reader_point,
-            device_point: self.ephemeral.public_key(),
-            transaction: self.auth0.transaction,
-            flag: self.auth0.flag(),
-            proprietary: self.config.proprietary.as_bytes().to_vec(),
-            reader_extension: self.auth0.extension,
-            device_extension: None,
-        };
+        let point = self.ephemeral.public_key();
+        let context = context(&self.config, &self.auth0, self.group_key, point);
         let shared = self
             .ephemeral
             .agree(&context.reader_point)
@@ -305,6 +368,7 @@ impl MustSign {
             context: self.context,
             kdh: self.kdh,
             credential: self.credential,
+            disclosure: self.disclosure,
             channel,
             step_up: Some(keys.step_up),
             ble: keys.ble,
@@ -318,6 +382,7 @@ pub struct Established {
     context: KeyContext,
     kdh: Secret,
     credential: PublicKey,
+    disclosure: Disclosure,
     channel: Channel,
     /// Until the channel has been moved to the step-up keys.
     step_up: Option<Secret>,
@@ -330,9 +395,18 @@ impl Established {
         Channel::of_device(keys::ble(&self.ble, versions))
     }
 
+    /// Remembers the reader for the fast phase.
+    pub fn remember(&self, memory: &dyn Memory) {
+        let remembered = Remembered {
+            key: self.persistent_key(),
+            disclosure: self.disclosure,
+        };
+        memory.remember(&self.credential, &self.context.reader, remembered);
+    }
+
     /// The key by which the fast phase would let this reader know the device
     /// next time.
-    pub fn persistent_key(&self) -> Secret {
+    pub fn persistent_key(&self) -> keys::PersistentKey {
         self.context.persistent(&self.kdh, &self.credential)
     }
 
@@ -377,30 +451,72 @@ impl Established {
     /// # Errors
     /// [`Refusal`] when it does not open.
     pub fn exchange(&mut self, command: &Command) -> Result<(Response, ExchangeCommand), Refusal> {
-        expect(command, ins::EXCHANGE)?;
-        let plain = self
-            .channel
-            .open(&[], &command.data)
-            .map_err(|_| Refusal::channel())?;
-        let (exchange, result) = match ExchangeCommand::parse(&plain) {
-            Ok(exchange) => {
-                let nothing_held = exchange.mailbox.is_none()
-                    && exchange.notify.is_none()
-                    && exchange.update.is_none();
-                let result = if nothing_held {
-                    ExchangeResult::OK
-                } else {
-                    ExchangeResult::FAILED
-                };
-                (exchange, result)
-            }
-            Err(_) => (ExchangeCommand::default(), ExchangeResult::FAILED),
-        };
-        let sealed = self
-            .channel
-            .seal(&[], &exchange_response(&[], result))
-            .map_err(|_| Refusal::channel())?;
-        Ok((Response::ok(sealed), exchange))
+        exchange(&mut self.channel, command)
+    }
+}
+
+/// The reader is known by the key that both remember; nothing was signed.
+pub struct Recognised {
+    channel: Channel,
+    ble: Secret,
+}
+
+impl Recognised {
+    /// EXCHANGE, as after the standard phase.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it does not open.
+    pub fn exchange(&mut self, command: &Command) -> Result<(Response, ExchangeCommand), Refusal> {
+        exchange(&mut self.channel, command)
+    }
+}
+
+fn exchange(
+    channel: &mut Channel,
+    command: &Command,
+) -> Result<(Response, ExchangeCommand), Refusal> {
+    expect(command, ins::EXCHANGE)?;
+    let plain = channel
+        .open(&[], &command.data)
+        .map_err(|_| Refusal::channel())?;
+    let (exchange, result) = match ExchangeCommand::parse(&plain) {
+        Ok(exchange) => {
+            let nothing_held = exchange.mailbox.is_none()
+                && exchange.notify.is_none()
+                && exchange.update.is_none();
+            let result = if nothing_held {
+                ExchangeResult::OK
+            } else {
+                ExchangeResult::FAILED
+            };
+            (exchange, result)
+        }
+        Err(_) => (ExchangeCommand::default(), ExchangeResult::FAILED),
+    };
+    let sealed = channel
+        .seal(&[], &exchange_response(&[], result))
+        .map_err(|_| Refusal::channel())?;
+    Ok((Response::ok(sealed), exchange))
+}
+
+fn context(
+    config: &DeviceConfig,
+    auth0: &Auth0Command,
+    group_key: PublicKey,
+    device_point: PublicKey,
+) -> KeyContext {
+    KeyContext {
+        group_key,
+        reader: auth0.reader,
+        interface: config.interface,
+        version: auth0.version,
+        reader_point: auth0.reader_point,
+        device_point,
+        transaction: auth0.transaction,
+        flag: auth0.flag(),
+        proprietary: config.proprietary.as_bytes().to_vec(),
+        reader_extension: auth0.extension.clone(),
+        device_extension: None,
     }
 }
 

@@ -1,12 +1,14 @@
 //! The reader: the side that decides.
 //!
-//! [`Session`] runs a whole transaction over messages. Inside it stand the
-//! typed steps of [`steps`], each of which consumes its predecessor, so that a
-//! wrong order does not compile; a carrier with APDUs of its own (NFC) uses
-//! those directly.
+//! [`Session`] runs a whole transaction over messages, [`Terminal`] over bare
+//! APDUs (NFC). Inside both stand the typed steps of [`steps`], each of which
+//! consumes its predecessor, so that a wrong order does not compile.
 
+mod memory;
 mod session;
 pub mod steps;
+mod terminal;
+mod transaction;
 
 use crate::certificate::CompressedCertificate;
 use crate::command::{Policy, ReaderStatus, Signaling};
@@ -15,7 +17,10 @@ use crate::identifier::{Interface, ReaderIdentifier, VERSION_1_0, Version};
 use crate::keys::BleVersions;
 use crate::message::{Action, ErrorCode};
 
+pub use memory::{BoundedMemory, Memory};
 pub use session::Session;
+pub use terminal::{Terminal, TerminalEvent};
+pub use transaction::{Output, Transaction};
 
 /// What one reader is.
 #[derive(Debug, Clone)]
@@ -92,12 +97,25 @@ pub enum CertificateDelivery {
     LoadCert,
 }
 
-/// The device proved that it holds the private key of `credential`, and that
-/// it agrees with everything that was said. Whether that key may do anything is
-/// the caller's to decide.
+/// By what a device was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// By the key that both remember from a standard transaction: no signature,
+    /// no forward secrecy, no documents.
+    Fast,
+    /// By its signature.
+    Standard,
+}
+
+/// The device proved that it holds the private key of `credential` (in the fast
+/// phase: that it once proved so here, and remembers), and that it agrees with
+/// everything that was said. Whether that key may do anything is the caller's to
+/// decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
-    /// The credential's public key, its signature verified.
+    /// By what.
+    pub phase: Phase,
+    /// The credential's public key.
     pub credential: PublicKey,
     /// What the device offers.
     pub signaling: Signaling,
@@ -116,7 +134,8 @@ pub enum Event {
     /// Sign this with the reader's private key (ECDSA/SHA-256) and answer with
     /// [`Session::signed`].
     Sign(Vec<u8>),
-    /// The device is known. Answer with [`Session::request_documents`],
+    /// The device is known. Answer with [`Session::request_documents`] (after
+    /// the standard phase), [`Session::prove`] (after the fast phase),
     /// [`Session::complete`] or [`Session::refuse`].
     Authenticated(Authenticated),
     /// The answer to [`Session::request_documents`]: a plain DeviceResponse.

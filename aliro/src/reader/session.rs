@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::steps::{
-    AfterAuth0, AwaitingAuth0, AwaitingAuth1, AwaitingDocuments, AwaitingExchange,
-    AwaitingLoadCert, Established, MustSign, Opening, StepFailure,
-};
-use super::{Event, Failure, OutOfTurn, ReaderConfig};
-use crate::apdu::{Command, Exchange, Limits, Progress, Response};
-use crate::channel::Channel;
+use super::steps::StepFailure;
+use super::transaction::{Output, Transaction};
+use super::{Event, Failure, Memory, OutOfTurn, ReaderConfig};
+use crate::apdu::{Command, Exchange, Limits, Progress};
+use crate::channel::{Channel, SealError};
 use crate::command::{ExchangeCommand, ReaderStatus};
 use crate::crypto::{CryptoError, Entropy, Signature};
+use crate::identifier::Interface;
 use crate::message::{
     AP_REQUEST, AP_RESPONSE, ErrorCode, Flow, Message, Notification, OperationSource, Protocol,
     RESPONSE_TIME, ReaderState, Reporting, clear_message,
@@ -28,39 +27,59 @@ use crate::proprietary::ProprietaryInformation;
 /// connection is the caller's.
 pub struct Session {
     config: Arc<ReaderConfig>,
-    state: State,
-    flow: Flow,
+    stage: Stage,
+    transaction: Transaction,
     limits: Limits,
     /// The command that is out.
     exchange: Option<Exchange>,
-    /// There from the device's proof on.
+    /// There once the device is known.
     channel: Option<Channel>,
 }
 
-enum State {
-    Opening(Opening),
-    Auth0(AwaitingAuth0),
-    LoadCert(AwaitingLoadCert),
-    Sign(MustSign),
-    Auth1(AwaitingAuth1),
-    Deciding(Established),
-    Documents(AwaitingDocuments),
-    RangingKey(AwaitingExchange, Notification),
-    Completed,
+enum Stage {
+    /// The device has not opened yet.
+    Waiting,
+    /// The access protocol runs, in this flow.
+    Running(Flow),
+    /// *Access protocol completed* goes out when the ranging key is released.
+    Completing(Notification),
+    /// *Access protocol completed* is out.
+    Completed(Flow),
     Closed,
 }
 
 impl Session {
-    /// A session that waits for the device's opening.
+    /// A session that waits for the device's opening, for the standard phase.
     ///
     /// # Errors
     /// [`CryptoError::NoRandomness`].
     pub fn new(config: ReaderConfig, entropy: &dyn Entropy) -> Result<Self, CryptoError> {
+        Self::start(config, None, entropy)
+    }
+
+    /// A session that remembers devices and asks them for the fast phase, but
+    /// in the remote keyless flow over BLE, where Aliro forbids it.
+    ///
+    /// # Errors
+    /// [`CryptoError::NoRandomness`].
+    pub fn with_memory(
+        config: ReaderConfig,
+        memory: Arc<dyn Memory>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CryptoError> {
+        Self::start(config, Some(memory), entropy)
+    }
+
+    fn start(
+        config: ReaderConfig,
+        memory: Option<Arc<dyn Memory>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CryptoError> {
         let config = Arc::new(config);
         Ok(Self {
-            state: State::Opening(Opening::new(Arc::clone(&config), entropy)?),
+            transaction: Transaction::new(Arc::clone(&config), memory, entropy)?,
             config,
-            flow: Flow::RemoteKeyless,
+            stage: Stage::Waiting,
             limits: Limits::announced(None),
             exchange: None,
             channel: None,
@@ -69,7 +88,7 @@ impl Session {
 
     /// Takes one whole message. In a closed session nothing happens.
     pub fn on_message(&mut self, bytes: &[u8]) -> Vec<Event> {
-        if matches!(self.state, State::Closed) {
+        if self.is_closed() {
             return Vec::new();
         }
         let Ok(message) = Message::parse(bytes) else {
@@ -101,74 +120,76 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] when no signature was asked for.
     pub fn signed(&mut self, signature: Signature) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Sign(step) => {
-                let (command, next) = step.signed(signature);
-                Ok(self.send_command(command, State::Auth1(next)))
-            }
-            other => self.out_of_turn(other),
-        }
+        let output = self.transaction.signed(signature)?;
+        Ok(self.carry_out(output))
+    }
+
+    /// After the fast phase: goes on to the standard phase, because documents
+    /// or a signature are needed. [`Event::Authenticated`] comes a second time.
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] unless the device is known by the fast phase and undecided.
+    pub fn prove(&mut self) -> Result<Vec<Event>, OutOfTurn> {
+        self.undecided()?;
+        let output = self.transaction.prove()?;
+        // The keys of the fast phase end here; the device drops them too.
+        self.channel = None;
+        Ok(self.carry_out(output))
     }
 
     /// Asks for documents with a plain DeviceRequest; [`Event::Documents`] is
     /// the answer.
     ///
     /// # Errors
-    /// [`OutOfTurn`] unless the device is authenticated and undecided.
+    /// [`OutOfTurn`] unless the device has signed and is undecided.
     pub fn request_documents(&mut self, request: &[u8]) -> Result<Vec<Event>, OutOfTurn> {
-        match self.take() {
-            State::Deciding(step) => Ok(match step.request_documents(request) {
-                Ok((command, next)) => self.send_command(command, State::Documents(next)),
-                Err(failure) => self.report(failure),
-            }),
-            other => self.out_of_turn(other),
-        }
+        self.undecided()?;
+        let output = self.transaction.request_documents(request)?;
+        Ok(self.carry_out(output))
     }
 
-    /// Lets the device in as far as the protocol goes and tells it the lock's
-    /// state; [`Event::Completed`] says when that is out.
+    /// Lets the device in as far as the protocol goes, tells it the lock's
+    /// state, and remembers it where there is a memory; [`Event::Completed`]
+    /// says when that is out.
     ///
     /// # Errors
-    /// [`OutOfTurn`] unless the device is authenticated and undecided.
+    /// [`OutOfTurn`] unless the device is known and undecided.
     pub fn complete(
         &mut self,
         state: ReaderState,
         reporting: Reporting,
     ) -> Result<Vec<Event>, OutOfTurn> {
+        let flow = self.undecided()?;
+        self.transaction.remember();
         let completed = Notification::AccessCompleted { reporting, state };
-        let step = match self.take() {
-            State::Deciding(step) => step,
-            other => return self.out_of_turn(other),
-        };
-        if self.flow == Flow::RemoteKeyless {
-            return Ok(self.completed(&completed));
+        if flow == Flow::RemoteKeyless {
+            return Ok(self.completed(flow, &completed));
         }
         let exchange = ExchangeCommand {
             ranging_key: true,
             ..ExchangeCommand::default()
         };
-        Ok(match step.exchange(&exchange) {
-            Ok((command, next)) => self.send_command(command, State::RangingKey(next, completed)),
-            Err(failure) => self.report(failure),
-        })
+        let output = self.transaction.exchange(&exchange, 0)?;
+        self.stage = Stage::Completing(completed);
+        Ok(self.carry_out(output))
     }
 
     /// Refuses the device (EXCHANGE with a failure status) and ends.
     ///
     /// # Errors
-    /// [`OutOfTurn`] unless the device is authenticated and undecided.
+    /// [`OutOfTurn`] unless the device is known and undecided.
     pub fn refuse(&mut self, status: ReaderStatus) -> Result<Vec<Event>, OutOfTurn> {
+        self.undecided()?;
+        let output = self
+            .transaction
+            .exchange(&ExchangeCommand::status(status), 0)?;
+        let report = match output {
+            Output::Command(command) => Some(command),
+            Output::Failed(failure) => failure.report,
+            _ => None,
+        };
         let failure = Failure::Refused(status);
-        match self.take() {
-            State::Deciding(step) => {
-                let report = match step.exchange(&ExchangeCommand::status(status)) {
-                    Ok((command, _)) => Some(command),
-                    Err(failure) => failure.report,
-                };
-                Ok(self.report(StepFailure { failure, report }))
-            }
-            other => self.out_of_turn(other),
-        }
+        Ok(self.report(StepFailure { failure, report }))
     }
 
     /// Tells the device that the lock moved.
@@ -180,26 +201,23 @@ impl Session {
         source: OperationSource,
         state: ReaderState,
     ) -> Result<Vec<Event>, OutOfTurn> {
-        if !matches!(self.state, State::Completed) {
-            return Err(OutOfTurn);
+        match self.stage {
+            Stage::Completed(_) => Ok(self.notify(&Notification::StatusChanged { source, state })),
+            _ => Err(OutOfTurn),
         }
-        Ok(self.notify(&Notification::StatusChanged { source, state }))
     }
 
     /// Sends a message of an application's own, encrypted: at most 65519 bytes.
     ///
     /// # Errors
-    /// [`OutOfTurn`] before the device is authenticated, and for a payload that
-    /// is too long.
+    /// [`OutOfTurn`] before the device is known, and for a payload that is too
+    /// long.
     pub fn send_third_party(&mut self, payload: &[u8]) -> Result<Vec<Event>, OutOfTurn> {
-        let channel = match (&self.state, &mut self.channel) {
-            (State::Closed, _) | (_, None) => return Err(OutOfTurn),
-            (_, Some(channel)) => channel,
-        };
+        let channel = self.channel.as_mut().ok_or(OutOfTurn)?;
         match channel.seal_message(Protocol::ThirdParty, 0, payload) {
             Ok(message) => Ok(vec![Event::Send(message)]),
-            Err(crate::channel::SealError::Message(_)) => Err(OutOfTurn),
-            Err(_) => Ok(self.give_up(Failure::Channel, None)),
+            Err(SealError::Message(_)) => Err(OutOfTurn),
+            Err(SealError::Channel(_)) => Ok(self.give_up(Failure::Channel, None)),
         }
     }
 
@@ -209,18 +227,18 @@ impl Session {
     /// # Errors
     /// [`OutOfTurn`] in a closed session.
     pub fn busy(&mut self) -> Result<Vec<Event>, OutOfTurn> {
-        match self.state {
-            State::Closed => Err(OutOfTurn),
+        match self.stage {
+            Stage::Closed => Err(OutOfTurn),
             _ => Ok(self.notify(&Notification::Busy)),
         }
     }
 
     /// Gives up: tells the device and ends. In a closed session nothing happens.
     pub fn fail(&mut self, code: ErrorCode) -> Vec<Event> {
-        if self.is_closed() {
-            return Vec::new();
+        match self.stage {
+            Stage::Closed => Vec::new(),
+            _ => self.give_up(Failure::Local, Some(code)),
         }
-        self.give_up(Failure::Local, Some(code))
     }
 
     /// How long from now the device may take, if something is expected of it.
@@ -230,15 +248,15 @@ impl Session {
 
     /// The time of [`deadline_after`](Self::deadline_after) ran out.
     pub fn on_timeout(&mut self) -> Vec<Event> {
-        if self.exchange.is_none() {
-            return Vec::new();
+        match self.exchange {
+            Some(_) => self.give_up(Failure::Timeout, Some(ErrorCode::Unknown)),
+            None => Vec::new(),
         }
-        self.give_up(Failure::Timeout, Some(ErrorCode::Unknown))
     }
 
     /// Whether the session is over.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
+        matches!(self.stage, Stage::Closed)
     }
 
     fn on_access_protocol(&mut self, message: &Message<'_>) -> Vec<Event> {
@@ -249,58 +267,27 @@ impl Session {
             Ok(Progress::Send(apdu)) => self.send_apdu(&apdu),
             Ok(Progress::Done(response)) => {
                 self.exchange = None;
-                self.on_response(&response)
+                let output = self.transaction.on_response(&response);
+                self.carry_out(output)
             }
             Err(_) => self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters)),
         }
-    }
-
-    fn on_response(&mut self, response: &Response) -> Vec<Event> {
-        let next = match self.take() {
-            State::Auth0(step) => step.on_response(response).map(|after| match after {
-                AfterAuth0::LoadCertificate(command, next) => {
-                    self.send_command(command, State::LoadCert(next))
-                }
-                AfterAuth0::Sign(step) => self.ask_signature(step),
-            }),
-            State::LoadCert(step) => step
-                .on_response(response)
-                .map(|step| self.ask_signature(step)),
-            State::Auth1(step) => step
-                .on_response(response)
-                .map(|(authenticated, established)| {
-                    self.channel = Some(established.message_channel(&self.config.ble_versions));
-                    self.state = State::Deciding(established);
-                    vec![Event::Authenticated(authenticated)]
-                }),
-            State::Documents(step) => step.on_response(response).map(|(documents, established)| {
-                self.state = State::Deciding(established);
-                vec![Event::Documents(documents)]
-            }),
-            State::RangingKey(step, completed) => step
-                .on_response(response, 0)
-                .map(|_| self.completed(&completed)),
-            _ => return self.give_up(Failure::OutOfOrder, Some(ErrorCode::WrongParameters)),
-        };
-        next.unwrap_or_else(|failure| self.report(failure))
     }
 
     fn on_notification(&mut self, id: u8, payload: &[u8]) -> Vec<Event> {
         let Ok(notification) = Notification::parse(id, payload) else {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };
-        match (notification, &self.state) {
+        match (notification, &self.stage) {
             (Notification::Busy, _) => Vec::new(),
             (Notification::GeneralError(code), _) => self.give_up(Failure::DeviceError(code), None),
             (Notification::Ranging(_), _) => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))
             }
-            (Notification::Initiate { flow, proprietary }, State::Opening(_)) => {
+            (Notification::Initiate { flow, proprietary }, Stage::Waiting) => {
                 self.on_initiate(flow, &proprietary)
             }
-            (Notification::RkeRequest(action), State::Completed)
-                if self.flow == Flow::RemoteKeyless =>
-            {
+            (Notification::RkeRequest(action), Stage::Completed(Flow::RemoteKeyless)) => {
                 vec![Event::RkeRequest { action }]
             }
             _ => self.give_up(Failure::OutOfOrder, Some(ErrorCode::WrongParameters)),
@@ -311,28 +298,45 @@ impl Session {
         if flow == Flow::Ranging && !self.config.ranging {
             return self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable));
         }
-        self.flow = flow;
         let Ok(proprietary) = ProprietaryInformation::parse(proprietary) else {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };
         self.limits = Limits::announced(proprietary.extended_length());
-        let State::Opening(step) = self.take() else {
-            return self.give_up(Failure::OutOfOrder, Some(ErrorCode::WrongParameters));
-        };
-        match step.auth0(proprietary) {
-            Ok((command, next)) => self.send_command(command, State::Auth0(next)),
-            Err(failure) => self.report(failure),
+        self.stage = Stage::Running(flow);
+        let may_be_fast = flow != Flow::RemoteKeyless || self.config.interface != Interface::BLE;
+        let output = self.transaction.begin(proprietary, may_be_fast);
+        self.carry_out(output)
+    }
+
+    fn carry_out(&mut self, output: Output) -> Vec<Event> {
+        match output {
+            Output::Command(command) => self.send_command(command),
+            Output::Sign(message) => vec![Event::Sign(message)],
+            Output::Authenticated(authenticated) => {
+                self.channel = self.transaction.message_channel();
+                vec![Event::Authenticated(authenticated)]
+            }
+            Output::Documents(documents) => vec![Event::Documents(documents)],
+            Output::Exchanged(_) => {
+                match std::mem::replace(&mut self.stage, Stage::Running(Flow::Ranging)) {
+                    Stage::Completing(completed) => self.completed(Flow::Ranging, &completed),
+                    _ => self.give_up(Failure::OutOfOrder, Some(ErrorCode::Unknown)),
+                }
+            }
+            Output::Failed(failure) => self.report(failure),
         }
     }
 
-    fn ask_signature(&mut self, step: MustSign) -> Vec<Event> {
-        let event = Event::Sign(step.to_sign());
-        self.state = State::Sign(step);
-        vec![event]
+    /// The flow, while the device is known and the caller's decision is due.
+    fn undecided(&self) -> Result<Flow, OutOfTurn> {
+        match self.stage {
+            Stage::Running(flow) if self.transaction.is_settled() => Ok(flow),
+            _ => Err(OutOfTurn),
+        }
     }
 
-    fn completed(&mut self, completed: &Notification) -> Vec<Event> {
-        self.state = State::Completed;
+    fn completed(&mut self, flow: Flow, completed: &Notification) -> Vec<Event> {
+        self.stage = Stage::Completed(flow);
         let mut events = self.notify(completed);
         if !self.is_closed() {
             events.push(Event::Completed);
@@ -340,10 +344,9 @@ impl Session {
         events
     }
 
-    fn send_command(&mut self, command: Command, next: State) -> Vec<Event> {
+    fn send_command(&mut self, command: Command) -> Vec<Event> {
         let (exchange, apdu) = Exchange::begin(command, self.limits);
         self.exchange = Some(exchange);
-        self.state = next;
         self.send_apdu(&apdu)
     }
 
@@ -381,20 +384,11 @@ impl Session {
     }
 
     fn close(&mut self, mut events: Vec<Event>, failure: Failure) -> Vec<Event> {
-        self.state = State::Closed;
+        self.stage = Stage::Closed;
         self.exchange = None;
         self.channel = None;
         events.push(Event::Failed(failure));
         events.push(Event::Closed);
         events
-    }
-
-    fn take(&mut self) -> State {
-        std::mem::replace(&mut self.state, State::Closed)
-    }
-
-    fn out_of_turn<T>(&mut self, state: State) -> Result<T, OutOfTurn> {
-        self.state = state;
-        Err(OutOfTurn)
     }
 }

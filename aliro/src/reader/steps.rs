@@ -4,17 +4,19 @@
 //! ```text
 //! Opening -> AwaitingAuth0 -> [AwaitingLoadCert ->] MustSign -> AwaitingAuth1
 //!         -> Established -> AwaitingDocuments | AwaitingExchange -> Established
+//! AwaitingAuth0 -> Recognised (fast) -> AwaitingExchange -> Recognised
+//!                  Recognised -> [AwaitingLoadCert ->] MustSign ...
 //! ```
 
 use std::sync::Arc;
 
-use super::{Authenticated, CertificateDelivery, Failure, ReaderConfig, ReaderKey};
+use super::{Authenticated, CertificateDelivery, Failure, Memory, Phase, ReaderConfig, ReaderKey};
 use crate::apdu::{Command, Response};
 use crate::channel::Channel;
 use crate::command::{
     Auth0Command, Auth0Response, Auth1Command, Auth1Response, ControlFlow, CredentialName,
-    ExchangeCommand, ExchangeResult, ReaderStatus, StatusWord, Usage, ins, parse_exchange_response,
-    parse_session_data, session_data, signature_input,
+    Cryptogram, ExchangeCommand, ExchangeResult, ReaderStatus, StatusWord, Usage, ins,
+    parse_exchange_response, parse_session_data, session_data, signature_input,
 };
 use crate::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, Secret, Signature};
 use crate::identifier::TransactionIdentifier;
@@ -23,7 +25,7 @@ use crate::proprietary::ProprietaryInformation;
 
 /// A step failed: why, and the one command by which to tell the device, if it
 /// can still be told.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepFailure {
     /// Why.
     pub failure: Failure,
@@ -79,13 +81,15 @@ impl Opening {
         })
     }
 
-    /// The device said what it supports: AUTH0.
+    /// The device said what it supports: AUTH0, asking for the fast phase or
+    /// not.
     ///
     /// # Errors
     /// [`Failure::Version`].
     pub fn auth0(
         self,
         proprietary: ProprietaryInformation,
+        fast: bool,
     ) -> Result<(Command, AwaitingAuth0), StepFailure> {
         let mut ours = self.config.versions.iter().copied();
         let Some(version) = ours.find(|version| proprietary.versions().contains(version)) else {
@@ -95,7 +99,7 @@ impl Opening {
             ));
         };
         let auth0 = Auth0Command {
-            fast: false,
+            fast,
             policy: self.config.policy,
             version,
             reader_point: self.ephemeral.public_key(),
@@ -124,6 +128,8 @@ pub struct AwaitingAuth0 {
 
 /// What follows AUTH0.
 pub enum AfterAuth0 {
+    /// The device is known by the key that both remember.
+    Recognised(Authenticated, Recognised),
     /// The certificate goes ahead of AUTH1.
     LoadCertificate(Command, AwaitingLoadCert),
     /// AUTH1 is next.
@@ -131,18 +137,19 @@ pub enum AfterAuth0 {
 }
 
 impl AwaitingAuth0 {
-    /// The device's fresh point.
+    /// The device's fresh point, and its cryptogram where one was asked for. A
+    /// cryptogram that no remembered key opens is no error.
     ///
     /// # Errors
     /// [`Failure::DeviceStatus`], [`Failure::Malformed`].
-    pub fn on_response(self, response: &Response) -> Result<AfterAuth0, StepFailure> {
+    pub fn on_response(
+        self,
+        response: &Response,
+        memory: Option<&dyn Memory>,
+    ) -> Result<AfterAuth0, StepFailure> {
         let data = success(response)?;
-        let malformed = || StepFailure::plain(Failure::Malformed);
-        let answer = Auth0Response::parse(data, self.auth0.fast).map_err(|_| malformed())?;
-        let shared = self
-            .ephemeral
-            .agree(&answer.device_point)
-            .map_err(|_| malformed())?;
+        let answer = Auth0Response::parse(data, self.auth0.fast)
+            .map_err(|_| StepFailure::plain(Failure::Malformed))?;
         let context = KeyContext {
             group_key: *self.config.key.group_key(),
             reader: self.auth0.reader,
@@ -157,23 +164,47 @@ impl AwaitingAuth0 {
             device_extension: answer.extension,
         };
         let must_sign = MustSign {
-            kdh: keys::kdh(&shared, &context.transaction),
+            ephemeral: self.ephemeral,
             config: self.config,
             context,
         };
-        let ReaderKey::Certified {
-            certificate,
-            delivery: CertificateDelivery::LoadCert,
-            ..
-        } = &must_sign.config.key
-        else {
-            return Ok(AfterAuth0::Sign(must_sign));
-        };
-        let command = Command::aliro(ins::LOAD_CERT, certificate.as_bytes().to_vec());
-        Ok(AfterAuth0::LoadCertificate(
-            command,
-            AwaitingLoadCert(must_sign),
-        ))
+        Ok(match (answer.cryptogram, memory) {
+            (Some(cryptogram), Some(memory)) => must_sign.recognise(&cryptogram, memory),
+            _ => must_sign.certificate_first(),
+        })
+    }
+}
+
+/// The device is known by the key that both remember: it opened nothing that a
+/// stranger could have closed, but it signed nothing either.
+pub struct Recognised {
+    must_sign: MustSign,
+    channel: Channel,
+    ble: Secret,
+}
+
+impl Recognised {
+    /// The channel for BLE messages. Take it once: its counters begin at 1.
+    pub fn message_channel(&self, versions: &keys::BleVersions) -> Channel {
+        Channel::of_reader(keys::ble(&self.ble, versions))
+    }
+
+    /// Goes on to AUTH1 in the same transaction: for documents, or for a
+    /// signature. Its keys replace those of the fast phase.
+    pub fn prove(self) -> AfterAuth0 {
+        self.must_sign.certificate_first()
+    }
+
+    /// Exchanges a status, a ranging key, mailbox commands.
+    ///
+    /// # Errors
+    /// [`Failure::Channel`] when the channel is used up.
+    pub fn exchange(
+        mut self,
+        exchange: &ExchangeCommand,
+    ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
+        let command = exchange_command(&mut self.channel, exchange)?;
+        Ok((command, AwaitingExchange(self)))
     }
 }
 
@@ -195,10 +226,51 @@ impl AwaitingLoadCert {
 pub struct MustSign {
     config: Arc<ReaderConfig>,
     context: KeyContext,
-    kdh: Secret,
+    ephemeral: Box<dyn Ephemeral>,
 }
 
 impl MustSign {
+    /// Trial decryption: the first remembered key that opens the cryptogram
+    /// names the device.
+    fn recognise(self, cryptogram: &[u8; 64], memory: &dyn Memory) -> AfterAuth0 {
+        let mut found = None;
+        memory.search(&mut |credential, key| {
+            let keys = self.context.fast(key, credential);
+            let opened = Cryptogram::open(&keys.cryptogram, cryptogram);
+            found = opened.map(|content| (*credential, keys, content));
+            found.is_some()
+        });
+        let Some((credential, keys, content)) = found else {
+            return self.certificate_first();
+        };
+        let authenticated = Authenticated {
+            phase: Phase::Fast,
+            credential,
+            signaling: content.signaling,
+            access_signed: content.access_signed,
+            revocation_signed: content.revocation_signed,
+        };
+        let recognised = Recognised {
+            must_sign: self,
+            channel: Channel::of_reader([keys.expedited_reader, keys.expedited_device]),
+            ble: keys.ble,
+        };
+        AfterAuth0::Recognised(authenticated, recognised)
+    }
+
+    fn certificate_first(self) -> AfterAuth0 {
+        let ReaderKey::Certified {
+            certificate,
+            delivery: CertificateDelivery::LoadCert,
+            ..
+        } = &self.config.key
+        else {
+            return AfterAuth0::Sign(self);
+        };
+        let command = Command::aliro(ins::LOAD_CERT, certificate.as_bytes().to_vec());
+        AfterAuth0::LoadCertificate(command, AwaitingLoadCert(self))
+    }
+
     /// What to sign with the reader's private key.
     pub fn to_sign(&self) -> Vec<u8> {
         input(&self.context, Usage::Reader)
@@ -222,7 +294,7 @@ impl MustSign {
         let command = Command::aliro(ins::AUTH1, auth1.encode());
         let next = AwaitingAuth1 {
             context: self.context,
-            kdh: self.kdh,
+            ephemeral: self.ephemeral,
         };
         (command, next)
     }
@@ -231,7 +303,7 @@ impl MustSign {
 /// AUTH1 is out.
 pub struct AwaitingAuth1 {
     context: KeyContext,
-    kdh: Secret,
+    ephemeral: Box<dyn Ephemeral>,
 }
 
 impl AwaitingAuth1 {
@@ -246,12 +318,18 @@ impl AwaitingAuth1 {
         response: &Response,
     ) -> Result<(Authenticated, Established), StepFailure> {
         let data = success(response)?;
-        let keys = self.context.standard(&self.kdh);
+        let context = self.context;
+        let shared = self
+            .ephemeral
+            .agree(&context.device_point)
+            .map_err(|_| StepFailure::plain(Failure::Malformed))?;
+        let kdh = keys::kdh(&shared, &context.transaction);
+        let keys = context.standard(&kdh);
         let mut channel = Channel::of_reader([keys.expedited_reader, keys.expedited_device]);
         let plain = channel
             .open(&[], data)
             .map_err(|_| StepFailure::plain(Failure::Channel))?;
-        let authenticated = match self.check(&plain) {
+        let authenticated = match check(&context, &plain) {
             Ok(authenticated) => authenticated,
             Err(status) => {
                 let failure = Failure::NotAuthenticated(status);
@@ -260,32 +338,33 @@ impl AwaitingAuth1 {
         };
         let established = Established {
             credential: authenticated.credential,
-            context: self.context,
-            kdh: self.kdh,
+            context,
+            kdh,
             channel,
             step_up: Some(keys.step_up),
             ble: keys.ble,
         };
         Ok((authenticated, established))
     }
+}
 
-    fn check(&self, plain: &[u8]) -> Result<Authenticated, ReaderStatus> {
-        let answer = Auth1Response::parse(plain).map_err(|_| ReaderStatus::INVALID_FORMAT)?;
-        let Some(CredentialName::PublicKey(credential)) = answer.credential else {
-            return Err(ReaderStatus::NO_PUBLIC_KEY);
-        };
-        let signature = answer.signature.ok_or(ReaderStatus::NO_SIGNATURE)?;
-        let signaling = answer.signaling.ok_or(ReaderStatus::INVALID_FORMAT)?;
-        credential
-            .verify(&input(&self.context, Usage::Device), &signature)
-            .map_err(|_| ReaderStatus::INVALID_SIGNATURE)?;
-        Ok(Authenticated {
-            credential,
-            signaling,
-            access_signed: answer.access_signed,
-            revocation_signed: answer.revocation_signed,
-        })
-    }
+fn check(context: &KeyContext, plain: &[u8]) -> Result<Authenticated, ReaderStatus> {
+    let answer = Auth1Response::parse(plain).map_err(|_| ReaderStatus::INVALID_FORMAT)?;
+    let Some(CredentialName::PublicKey(credential)) = answer.credential else {
+        return Err(ReaderStatus::NO_PUBLIC_KEY);
+    };
+    let signature = answer.signature.ok_or(ReaderStatus::NO_SIGNATURE)?;
+    let signaling = answer.signaling.ok_or(ReaderStatus::INVALID_FORMAT)?;
+    credential
+        .verify(&input(context, Usage::Device), &signature)
+        .map_err(|_| ReaderStatus::INVALID_SIGNATURE)?;
+    Ok(Authenticated {
+        phase: Phase::Standard,
+        credential,
+        signaling,
+        access_signed: answer.access_signed,
+        revocation_signed: answer.revocation_signed,
+    })
 }
 
 /// The device is known and a channel stands.
@@ -305,8 +384,13 @@ impl Established {
         Channel::of_reader(keys::ble(&self.ble, versions))
     }
 
+    /// Who it is.
+    pub fn credential(&self) -> &PublicKey {
+        &self.credential
+    }
+
     /// The key by which the fast phase would know this device next time.
-    pub fn persistent_key(&self) -> Secret {
+    pub fn persistent_key(&self) -> keys::PersistentKey {
         self.context.persistent(&self.kdh, &self.credential)
     }
 
@@ -321,7 +405,7 @@ impl Established {
         if let Some(step_up) = self.step_up.take() {
             self.channel = Channel::of_reader(keys::step_up(&step_up));
         }
-        let sealed = self.seal(request)?;
+        let sealed = seal(&mut self.channel, request)?;
         let command = Command::envelope(session_data(&sealed));
         Ok((command, AwaitingDocuments(self)))
     }
@@ -333,20 +417,9 @@ impl Established {
     pub fn exchange(
         mut self,
         exchange: &ExchangeCommand,
-    ) -> Result<(Command, AwaitingExchange), StepFailure> {
-        let sealed = self.seal(&exchange.encode())?;
-        let command = Command::aliro(ins::EXCHANGE, sealed);
+    ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
+        let command = exchange_command(&mut self.channel, exchange)?;
         Ok((command, AwaitingExchange(self)))
-    }
-
-    fn seal(&mut self, plain: &[u8]) -> Result<Vec<u8>, StepFailure> {
-        self.channel
-            .seal(&[], plain)
-            .map_err(|_| StepFailure::plain(Failure::Channel))
-    }
-
-    fn failure(mut self, failure: Failure, status: ReaderStatus) -> StepFailure {
-        StepFailure::inside(failure, &mut self.channel, status)
     }
 }
 
@@ -362,7 +435,11 @@ impl AwaitingDocuments {
         let mut established = self.0;
         let data = success(response)?;
         let Ok(sealed) = parse_session_data(data) else {
-            return Err(established.failure(Failure::Malformed, ReaderStatus::INVALID_FORMAT));
+            return Err(StepFailure::inside(
+                Failure::Malformed,
+                &mut established.channel,
+                ReaderStatus::INVALID_FORMAT,
+            ));
         };
         match established.channel.open(&[], sealed) {
             Ok(plain) => Ok((plain, established)),
@@ -371,10 +448,29 @@ impl AwaitingDocuments {
     }
 }
 
-/// EXCHANGE is out.
-pub struct AwaitingExchange(Established);
+/// EXCHANGE is out, of either phase.
+pub struct AwaitingExchange<S>(S);
 
-impl AwaitingExchange {
+/// A step with an expedited channel.
+pub trait Converses {
+    /// The channel.
+    #[doc(hidden)]
+    fn channel(&mut self) -> &mut Channel;
+}
+
+impl Converses for Established {
+    fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+}
+
+impl Converses for Recognised {
+    fn channel(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+}
+
+impl<S: Converses> AwaitingExchange<S> {
     /// What was read, in the order of `reads` read commands.
     ///
     /// # Errors
@@ -384,22 +480,37 @@ impl AwaitingExchange {
         self,
         response: &Response,
         reads: usize,
-    ) -> Result<(Vec<Vec<u8>>, Established), StepFailure> {
-        let mut established = self.0;
+    ) -> Result<(Vec<Vec<u8>>, S), StepFailure> {
+        let mut step = self.0;
         let data = success(response)?;
-        let plain = established
-            .channel
+        let plain = step
+            .channel()
             .open(&[], data)
             .map_err(|_| StepFailure::plain(Failure::Channel))?;
-        match parse_exchange_response(&plain, reads) {
-            Ok((pieces, ExchangeResult::OK)) => Ok((pieces, established)),
-            Ok((_, ExchangeResult(code))) => {
-                let failure = Failure::ExchangeRefused(code);
-                Err(established.failure(failure, ReaderStatus::INVALID_CONTENT))
-            }
-            Err(_) => Err(established.failure(Failure::Malformed, ReaderStatus::INVALID_FORMAT)),
-        }
+        let (failure, status) = match parse_exchange_response(&plain, reads) {
+            Ok((pieces, ExchangeResult::OK)) => return Ok((pieces, step)),
+            Ok((_, ExchangeResult(code))) => (
+                Failure::ExchangeRefused(code),
+                ReaderStatus::INVALID_CONTENT,
+            ),
+            Err(_) => (Failure::Malformed, ReaderStatus::INVALID_FORMAT),
+        };
+        Err(StepFailure::inside(failure, step.channel(), status))
     }
+}
+
+fn seal(channel: &mut Channel, plain: &[u8]) -> Result<Vec<u8>, StepFailure> {
+    channel
+        .seal(&[], plain)
+        .map_err(|_| StepFailure::plain(Failure::Channel))
+}
+
+fn exchange_command(
+    channel: &mut Channel,
+    exchange: &ExchangeCommand,
+) -> Result<Command, StepFailure> {
+    let sealed = seal(channel, &exchange.encode())?;
+    Ok(Command::aliro(ins::EXCHANGE, sealed))
 }
 
 fn success(response: &Response) -> Result<&[u8], StepFailure> {

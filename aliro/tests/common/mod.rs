@@ -5,15 +5,18 @@
 )]
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use aliro::certificate::{CertificateRequest, CompressedCertificate};
+use aliro::command::{ExchangeCommand, Policy, ReaderStatus};
 use aliro::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, RingEntropy, Signature};
-use aliro::device::{self, Credential, DeviceConfig, Disclosure, GroupBinding, Trust};
-use aliro::identifier::{ReaderIdentifier, VERSION_1_0};
+use aliro::device::{
+    self, Card, CardEvent, Credential, DeviceConfig, Disclosure, GroupBinding, Trust,
+};
+use aliro::identifier::{Interface, ReaderIdentifier, VERSION_1_0};
 use aliro::message::{Action, OperationSource, ReaderState, Reporting};
 use aliro::proprietary::{ExtendedLength, ProprietaryInformation};
-use aliro::reader::{self, CertificateDelivery, ReaderConfig, ReaderKey};
+use aliro::reader::{self, CertificateDelivery, ReaderConfig, ReaderKey, Terminal, TerminalEvent};
 use p256::elliptic_curve::sec1::ToSec1Point;
 use zeroize::Zeroizing;
 
@@ -235,8 +238,10 @@ impl Pair<'_> {
                     self.reader.signed(self.installation.reader.sign(&message))
                 }
                 reader::Event::Authenticated(authenticated) => {
+                    let fast = authenticated.phase == reader::Phase::Fast;
                     self.seen.authenticated = Some(authenticated);
                     match &self.installation.documents {
+                        Some(_) if fast => self.reader.prove(),
                         Some((request, _)) => self.reader.request_documents(request),
                         None => self
                             .reader
@@ -325,3 +330,197 @@ impl Pair<'_> {
 pub(crate) fn faithful(_: usize, _: Way, message: Vec<u8>) -> Vec<Vec<u8>> {
     vec![message]
 }
+
+/// Both ends over bare APDUs.
+pub(crate) struct Field<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) terminal: Terminal,
+    pub(crate) card: Card,
+    pub(crate) disclosure: Disclosure,
+    /// Whether a device known by the fast phase must go on to AUTH1.
+    pub(crate) insist: bool,
+    /// Exchanged before the end, with the number of reads in each.
+    pub(crate) exchanges: VecDeque<(ExchangeCommand, usize)>,
+    /// How it ends.
+    pub(crate) verdict: ReaderStatus,
+    pub(crate) seen: FieldSeen,
+}
+
+/// What came of it.
+#[derive(Default, Debug)]
+pub(crate) struct FieldSeen {
+    /// Each command with its answer.
+    pub(crate) apdus: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) authenticated: Vec<reader::Authenticated>,
+    pub(crate) documents: Option<Vec<u8>>,
+    pub(crate) exchanged: Vec<Vec<Vec<u8>>>,
+    pub(crate) finished: bool,
+    pub(crate) status: Option<ReaderStatus>,
+    pub(crate) reader_failure: Option<reader::Failure>,
+    pub(crate) device_failure: Option<device::Failure>,
+}
+
+impl FieldSeen {
+    /// Whether this instruction was sent.
+    pub(crate) fn sent(&self, instruction: u8) -> bool {
+        self.apdus
+            .iter()
+            .any(|(command, _)| command[1] == instruction)
+    }
+}
+
+impl Installation {
+    pub(crate) fn card(&self, memory: Option<Arc<dyn device::Memory>>) -> Card {
+        let mut config = self.device_config();
+        config.interface = Interface::NFC;
+        Card::new(config, memory, Arc::new(RingEntropy))
+    }
+
+    pub(crate) fn terminal(&self, memory: Option<Arc<dyn reader::Memory>>) -> Terminal {
+        let mut config = self.reader_config();
+        config.interface = Interface::NFC;
+        config.policy = Policy::DeviceSetting;
+        Terminal::new(config, memory, &RingEntropy).unwrap()
+    }
+
+    pub(crate) fn field(&self) -> Field<'_> {
+        self.field_of(self.terminal(None), self.card(None))
+    }
+
+    pub(crate) fn field_of(&self, terminal: Terminal, card: Card) -> Field<'_> {
+        Field {
+            installation: self,
+            terminal,
+            card,
+            disclosure: Disclosure::default(),
+            insist: false,
+            exchanges: VecDeque::new(),
+            verdict: ReaderStatus::UNSECURED,
+            seen: FieldSeen::default(),
+        }
+    }
+}
+
+impl Field<'_> {
+    /// Runs to the end; `spoil` may change each command and each answer.
+    pub(crate) fn run(self, spoil: impl FnMut(usize, Way, &mut Vec<u8>)) -> FieldSeen {
+        self.run_and_keep(spoil).0
+    }
+
+    /// The same, and gives the card back for the next terminal.
+    pub(crate) fn run_and_keep(
+        mut self,
+        mut spoil: impl FnMut(usize, Way, &mut Vec<u8>),
+    ) -> (FieldSeen, Card) {
+        let start = self.terminal.start().unwrap();
+        let mut command = self.on_terminal(start);
+        let mut number = 0;
+        while let Some(mut apdu) = command {
+            spoil(number, Way::ToDevice, &mut apdu);
+            let events = self.card.on_apdu(&apdu);
+            let mut answer = self.on_card(events);
+            spoil(number, Way::ToReader, &mut answer);
+            self.seen.apdus.push((apdu, answer.clone()));
+            let events = self.terminal.on_apdu(&answer);
+            command = self.on_terminal(events);
+            number += 1;
+            assert!(number < 500, "the two ends talk for ever");
+        }
+        (self.seen, self.card)
+    }
+
+    fn on_terminal(&mut self, events: Vec<TerminalEvent>) -> Option<Vec<u8>> {
+        let mut command = None;
+        for event in events {
+            let next = match event {
+                TerminalEvent::Send(apdu) => {
+                    assert_eq!(command, None, "one command at a time");
+                    command = Some(apdu);
+                    continue;
+                }
+                TerminalEvent::Sign(message) => self
+                    .terminal
+                    .signed(self.installation.reader.sign(&message)),
+                TerminalEvent::Authenticated(who) => {
+                    self.terminal.remember();
+                    let fast = who.phase == reader::Phase::Fast;
+                    self.seen.authenticated.push(who);
+                    match &self.installation.documents {
+                        _ if fast && self.insist => self.terminal.prove(),
+                        Some((request, _)) if !fast => self.terminal.request_documents(request),
+                        _ => self.next_exchange(),
+                    }
+                }
+                TerminalEvent::Documents(documents) => {
+                    self.seen.documents = Some(documents);
+                    self.next_exchange()
+                }
+                TerminalEvent::Exchanged(read) => {
+                    self.seen.exchanged.push(read);
+                    self.next_exchange()
+                }
+                TerminalEvent::Finished => {
+                    self.seen.finished = true;
+                    continue;
+                }
+                TerminalEvent::Failed(failure) => {
+                    self.seen.reader_failure = Some(failure);
+                    continue;
+                }
+            };
+            let next = self.on_terminal(next.unwrap());
+            assert!(command.is_none() || next.is_none(), "one command at a time");
+            command = command.or(next);
+        }
+        command
+    }
+
+    fn next_exchange(&mut self) -> Result<Vec<TerminalEvent>, reader::OutOfTurn> {
+        match self.exchanges.pop_front() {
+            Some((exchange, reads)) => self.terminal.exchange(&exchange, reads),
+            None => self.terminal.finish(self.verdict),
+        }
+    }
+
+    fn on_card(&mut self, events: Vec<CardEvent>) -> Vec<u8> {
+        let mut answer = Vec::new();
+        for event in events {
+            let next = match event {
+                CardEvent::Send(apdu) => {
+                    assert!(answer.is_empty(), "one answer to each command");
+                    answer = apdu;
+                    continue;
+                }
+                CardEvent::ReaderAuthenticated(reader) => {
+                    assert_eq!(reader.identifier, self.installation.identifier);
+                    self.card.approve(self.disclosure)
+                }
+                CardEvent::Sign { message, .. } => self
+                    .card
+                    .signed(self.installation.credential.sign(&message)),
+                CardEvent::DocumentsRequested(request) => {
+                    let (asked, documents) = self.installation.documents.as_ref().unwrap();
+                    assert_eq!(&request, asked);
+                    self.card.documents(documents)
+                }
+                CardEvent::ReaderStatus(status) => {
+                    self.seen.status = Some(status);
+                    continue;
+                }
+                CardEvent::Failed(failure) => {
+                    self.seen.device_failure = Some(failure);
+                    continue;
+                }
+            };
+            let next = self.on_card(next.unwrap());
+            assert!(answer.is_empty() || next.is_empty(), "one answer");
+            if answer.is_empty() {
+                answer = next;
+            }
+        }
+        answer
+    }
+}
+
+/// Spoils nothing.
+pub(crate) fn untouched(_: usize, _: Way, _: &mut Vec<u8>) {}

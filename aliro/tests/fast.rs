@@ -1,0 +1,340 @@
+//! The fast phase, over messages and over APDUs: known without a signature,
+//! with nothing to see for strangers.
+#![expect(clippy::unwrap_used, reason = "a test says what failed by failing")]
+
+mod common;
+
+use std::sync::Arc;
+
+use aliro::command::{ReaderStatus, Signaling, ins};
+use aliro::crypto::{RingEntropy, Secret};
+use aliro::device::{self, Disclosure, Memory as _};
+use aliro::identifier::Interface;
+use aliro::reader::{self, Memory as _, Phase};
+use common::{Field, FieldSeen, Installation, Key, Way, faithful, untouched};
+
+struct Memories {
+    reader: Arc<reader::BoundedMemory>,
+    device: Arc<device::BoundedMemory>,
+}
+
+impl Memories {
+    fn new() -> Self {
+        Self {
+            reader: Arc::new(reader::BoundedMemory::new(16)),
+            device: Arc::new(device::BoundedMemory::new(16)),
+        }
+    }
+
+    fn field<'a>(&self, installation: &'a Installation) -> Field<'a> {
+        let terminal = installation.terminal(Some(self.reader.clone()));
+        installation.field_of(terminal, installation.card(Some(self.device.clone())))
+    }
+}
+
+fn without_documents() -> Installation {
+    Installation {
+        documents: None,
+        ..Installation::new()
+    }
+}
+
+fn phases(seen: &FieldSeen) -> Vec<Phase> {
+    seen.authenticated.iter().map(|who| who.phase).collect()
+}
+
+#[test]
+fn the_second_visit_is_three_round_trips() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    let first = memories.field(&installation).run(untouched);
+    assert_eq!(phases(&first), [Phase::Standard]);
+    assert!(first.finished && first.sent(ins::AUTH1));
+    let second = memories.field(&installation).run(untouched);
+    assert_eq!(phases(&second), [Phase::Fast]);
+    assert_eq!(
+        second.authenticated[0].credential,
+        installation.credential.public()
+    );
+    assert!(second.finished);
+    assert_eq!(second.status, Some(ReaderStatus::UNSECURED));
+    assert_eq!(second.apdus.len(), 3, "SELECT, AUTH0, EXCHANGE");
+}
+
+#[test]
+fn what_the_device_holds_is_told_in_the_cryptogram() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    let mut disclosure = Disclosure::documents(Some(*b"2026-11-24T05:00:00Z"), None);
+    disclosure.signaling = disclosure.signaling | Signaling::MAILBOX_READABLE;
+    let mut first = memories.field(&installation);
+    first.disclosure = disclosure;
+    first.run(untouched);
+    let second = memories.field(&installation).run(untouched);
+    let who = &second.authenticated[0];
+    assert_eq!(who.phase, Phase::Fast);
+    assert_eq!(who.signaling, disclosure.signaling);
+    assert_eq!(who.access_signed, disclosure.access_signed);
+    assert_eq!(who.revocation_signed, None);
+}
+
+#[test]
+fn a_miss_goes_on_to_auth1_in_the_same_transaction() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    memories.field(&installation).run(untouched);
+    // Either side may have forgotten; either may remember something else.
+    let forgetful = [
+        (Memories::new().reader, memories.device.clone()),
+        (memories.reader.clone(), Memories::new().device),
+    ];
+    for (reader, device) in forgetful {
+        let half = Memories { reader, device };
+        let seen = half.field(&installation).run(untouched);
+        assert_eq!(phases(&seen), [Phase::Standard]);
+        assert!(seen.finished);
+        // That made a new key, which both remember.
+        let again = half.field(&installation).run(untouched);
+        assert_eq!(phases(&again), [Phase::Fast]);
+    }
+}
+
+#[test]
+fn a_reader_that_needs_documents_goes_on_after_a_hit() {
+    let installation = Installation::new();
+    let memories = Memories::new();
+    memories.field(&installation).run(untouched);
+    let mut second = memories.field(&installation);
+    second.insist = true;
+    let seen = second.run(untouched);
+    assert_eq!(phases(&seen), [Phase::Fast, Phase::Standard]);
+    assert_eq!(
+        seen.documents,
+        installation.documents.clone().map(|(_, d)| d)
+    );
+    assert!(seen.finished);
+}
+
+#[test]
+fn a_spoilt_cryptogram_falls_back_and_a_spoilt_exchange_ends() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    memories.field(&installation).run(untouched);
+    for byte in 69..133 {
+        let seen = memories.field(&installation).run(|number, way, apdu| {
+            if (number, way) == (1, Way::ToReader) {
+                apdu[byte] ^= 1;
+            }
+        });
+        assert_eq!(phases(&seen), [Phase::Standard], "byte {byte}");
+    }
+    memories.field(&installation).run(untouched);
+    for byte in 5..25 {
+        let seen = memories.field(&installation).run(|number, way, apdu| {
+            if (number, way) == (2, Way::ToDevice) {
+                apdu[byte] ^= 1;
+            }
+        });
+        assert!(!seen.finished);
+        assert_eq!(seen.device_failure, Some(device::Failure::Channel));
+        assert_eq!(seen.apdus[2].1, [0x69, 0x82]);
+    }
+}
+
+#[test]
+fn the_answer_to_auth0_looks_alike_for_friends_and_strangers() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    memories.field(&installation).run(untouched);
+    let stranger = Memories::new();
+    let mut unknown = installation.device_config();
+    unknown.interface = Interface::NFC;
+    unknown.credentials[0].groups[0].group = [0; 16];
+    let unknown = device::Card::new(
+        unknown,
+        Some(memories.device.clone()),
+        Arc::new(RingEntropy),
+    );
+    let runs = [
+        memories.field(&installation).run(untouched),
+        Memories {
+            reader: memories.reader.clone(),
+            device: stranger.device,
+        }
+        .field(&installation)
+        .run(untouched),
+        installation
+            .field_of(
+                installation.terminal(Some(memories.reader.clone())),
+                unknown,
+            )
+            .run(untouched),
+    ];
+    let answers: Vec<_> = runs.iter().map(|seen| seen.apdus[1].1.clone()).collect();
+    for answer in &answers {
+        assert_eq!(answer.len(), 67 + 66 + 2);
+        assert_eq!(answer[..3], [0x86, 0x41, 0x04]);
+        assert_eq!(answer[67..69], [0x9d, 0x40]);
+        assert_eq!(answer[133..], [0x90, 0x00]);
+    }
+    // Fresh points and cryptograms each time: nothing of 8 bytes in common.
+    for (at, answer) in answers.iter().enumerate() {
+        for other in &answers[at + 1..] {
+            for window in answer.windows(8) {
+                assert!(!other.windows(8).any(|theirs| theirs == window));
+            }
+        }
+    }
+}
+
+#[test]
+fn forgetting_is_at_once_and_memories_are_bounded() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    memories.field(&installation).run(untouched);
+    memories.reader.forget(&installation.credential.public());
+    let seen = memories.field(&installation).run(untouched);
+    assert_eq!(phases(&seen), [Phase::Standard]);
+    for number in 0..16 {
+        let other = Key::named(&format!("device {number}")).public();
+        memories.reader.remember(&other, Secret::new([number; 32]));
+    }
+    let mut kept = 0;
+    memories.reader.search(&mut |credential, _| {
+        assert_ne!(credential, &installation.credential.public(), "made room");
+        kept += 1;
+        false
+    });
+    assert_eq!(kept, 16);
+    // The 16th of 16 is still recognised.
+    let fresh = Memories {
+        reader: Arc::new(reader::BoundedMemory::new(16)),
+        device: memories.device,
+    };
+    fresh.field(&installation).run(untouched);
+    for number in 0..15 {
+        let other = Key::named(&format!("device {number}")).public();
+        fresh.reader.remember(&other, Secret::new([number; 32]));
+    }
+    assert_eq!(
+        phases(&fresh.field(&installation).run(untouched)),
+        [Phase::Fast]
+    );
+}
+
+#[test]
+fn a_policy_that_asks_the_user_is_never_fast() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    memories.field(&installation).run(untouched);
+    let mut config = installation.reader_config();
+    config.interface = Interface::NFC;
+    config.policy = aliro::command::Policy::ForceUserAuthentication;
+    let terminal =
+        reader::Terminal::new(config, Some(memories.reader.clone()), &RingEntropy).unwrap();
+    let card = installation.card(Some(memories.device.clone()));
+    let seen = installation.field_of(terminal, card).run(untouched);
+    assert_eq!(phases(&seen), [Phase::Standard]);
+    assert_eq!(seen.apdus[1].1.len(), 69, "no cryptogram was asked for");
+    let recalled = memories.device.recall(
+        &installation.credential.public(),
+        &installation.identifier,
+        aliro::command::Policy::ForceUserAuthentication,
+    );
+    assert!(recalled.is_none());
+}
+
+fn over_messages(
+    installation: &Installation,
+    memories: &Memories,
+    interface: Interface,
+) -> common::Seen {
+    let mut pair = installation.pair();
+    let (mut reader, mut device) = (installation.reader_config(), installation.device_config());
+    (reader.interface, device.interface) = (interface, interface);
+    pair.reader =
+        reader::Session::with_memory(reader, memories.reader.clone(), &RingEntropy).unwrap();
+    pair.device =
+        device::Session::with_memory(device, memories.device.clone(), &RingEntropy).unwrap();
+    pair.run(faithful)
+}
+
+/// A private carrier's interface byte.
+const PRIVATE: Interface = Interface(0xf0);
+
+#[test]
+fn private_carriers_have_it_and_the_keyless_flow_over_ble_has_not() {
+    let installation = without_documents();
+    for (interface, expected) in [(PRIVATE, Phase::Fast), (Interface::BLE, Phase::Standard)] {
+        let memories = Memories::new();
+        for visit in 0..10 {
+            let seen = over_messages(&installation, &memories, interface);
+            assert_eq!(seen.opened, 1, "{seen:?}");
+            assert_eq!(seen.device_third_party, [b"result".to_vec()]);
+            let phase = seen.authenticated.unwrap().phase;
+            let expected = if visit == 0 {
+                Phase::Standard
+            } else {
+                expected
+            };
+            assert_eq!(phase, expected);
+        }
+    }
+}
+
+#[test]
+fn over_messages_a_hit_saves_two_round_trips_and_every_byte_counts() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    let first = over_messages(&installation, &memories, PRIVATE);
+    let second = over_messages(&installation, &memories, PRIVATE);
+    // LOAD CERT and AUTH1, with their answers
+    assert_eq!(second.wire.len(), first.wire.len() - 4);
+    let request = second
+        .wire
+        .iter()
+        .rposition(|(way, _)| *way == Way::ToReader)
+        .unwrap();
+    for at in 0..=request {
+        for byte in 0..second.wire[at].1.len() {
+            let mut pair = installation.pair();
+            let (mut reader, mut device) =
+                (installation.reader_config(), installation.device_config());
+            (reader.interface, device.interface) = (PRIVATE, PRIVATE);
+            pair.reader =
+                reader::Session::with_memory(reader, memories.reader.clone(), &RingEntropy)
+                    .unwrap();
+            pair.device =
+                device::Session::with_memory(device, memories.device.clone(), &RingEntropy)
+                    .unwrap();
+            let seen = pair.run(|number, _, mut message| {
+                if number == at {
+                    message[byte] ^= 1;
+                }
+                vec![message]
+            });
+            // A spoilt cryptogram is a stranger's: the reader asks for proof,
+            // which the device gives.
+            let cryptogram = at == 2 && (4 + 69..4 + 133).contains(&byte);
+            assert_eq!(
+                seen.opened,
+                usize::from(cryptogram),
+                "byte {byte} of message {at}"
+            );
+            if cryptogram {
+                assert_eq!(seen.authenticated.unwrap().phase, Phase::Standard);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hit_that_needs_documents_goes_on_over_messages_too() {
+    let installation = Installation::new();
+    let memories = Memories::new();
+    assert_eq!(over_messages(&installation, &memories, PRIVATE).opened, 1);
+    let seen = over_messages(&installation, &memories, PRIVATE);
+    assert_eq!(seen.opened, 1, "{seen:?}");
+    assert_eq!(seen.authenticated.unwrap().phase, Phase::Standard);
+    assert!(seen.documents.is_some());
+}
