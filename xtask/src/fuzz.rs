@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::process::run;
+use crate::process::{run, succeeds};
 use crate::workspace::{cargo, command, root, target};
 
 /// What `cargo fuzz` sets, less the sanitizers, which need a nightly compiler; Rust checks its own
@@ -37,6 +37,7 @@ pub(crate) fn fuzz(wanted: &[String], seconds: u32) -> Result<()> {
         .args(["--manifest-path", "fuzz/Cargo.toml"])
         .env("CARGO_TARGET_DIR", &folder)
         .env("RUSTFLAGS", COVERAGE))?;
+    let mut brought_down = Vec::new();
     for name in known
         .iter()
         .filter(|name| wanted.is_empty() || wanted.contains(name))
@@ -55,8 +56,15 @@ pub(crate) fn fuzz(wanted: &[String], seconds: u32) -> Result<()> {
         if seeds.exists() {
             fuzz.arg(seeds);
         }
-        run(&mut fuzz).with_context(|| format!("{name} was brought down"))?;
+        if !succeeds(&mut fuzz)? {
+            brought_down.push(format!("{name} ({})", findings.display()));
+        }
     }
+    ensure!(
+        brought_down.is_empty(),
+        "brought down, the inputs are kept: {}",
+        brought_down.join(", ")
+    );
     Ok(())
 }
 
