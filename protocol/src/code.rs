@@ -165,21 +165,26 @@ impl Code {
     }
 }
 
-/// Whether a code of this issue time may be accepted, whose pass's last accepted one was issued at `last`,
-/// by a clock that reads `clock` (none where there is none). What was accepted is stored before the door
-/// opens.
+/// Whether a code of this issue time may be accepted, whose pass's last accepted one was issued at
+/// `last`, by a clock that reads `clock` (none where there is none). What was accepted is stored
+/// before the door opens.
 ///
 /// # Errors
-/// The [`Reason`] why not: used before, too old (for one from the future, too: it is out of time all the
-/// same), or the clock is too unsure to say.
+/// The first [`Reason`] that applies: too old (one from the future is out of time all the same), used
+/// before, or the clock is too unsure to say.
 pub fn acceptance(
     issued: IssueTime,
     last: Option<IssueTime>,
     clock: Option<&ClockReading>,
 ) -> Result<(), Reason> {
-    if last.is_some_and(|last| issued <= last) {
+    let in_time = in_time(issued, clock);
+    if in_time != Err(Reason::CodeTooOld) && last.is_some_and(|last| issued <= last) {
         return Err(Reason::CodeUsedBefore);
     }
+    in_time
+}
+
+fn in_time(issued: IssueTime, clock: Option<&ClockReading>) -> Result<(), Reason> {
     // Not challenged since a restart, a clock is off by nobody knows how much.
     let Some(clock) = clock.filter(|clock| !clock.unsure) else {
         return Err(Reason::ClockUnsure);

@@ -8,11 +8,13 @@
 //! gives back exactly the access rules that they were made from.
 
 mod element;
+mod extension;
 mod held;
 mod issue;
 mod name;
 mod pack;
 mod rights;
+mod schedule;
 
 pub use element::NotOurs;
 pub use held::{HeldKey, HeldKeys, document_for, held_keys, knows_reader_rule, understands};

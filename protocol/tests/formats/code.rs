@@ -154,8 +154,14 @@ fn the_window_of_acceptance() {
     );
     assert_eq!(
         accept(at(-90_000), at(0)),
+        Err(Reason::CodeTooOld),
+        "too old comes before used"
+    );
+    let unsure = clock(100_001);
+    assert_eq!(
+        acceptance(at(-200_000), Some(at(0)), Some(&unsure)),
         Err(Reason::CodeUsedBefore),
-        "used comes before too old"
+        "used comes before an unsure clock"
     );
 
     assert_eq!(acceptance(at(0), None, None), Err(Reason::ClockUnsure));
