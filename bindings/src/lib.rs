@@ -1,17 +1,21 @@
 //! The uniffi facade over `latchkey-core`: objects, records, errors and foreign traits, for Kotlin
 //! and Swift. It holds no rules: each method hands over to `core` and translates.
 
+mod code;
 mod error;
 mod keystore;
 mod mirror;
 mod phone;
 mod reason;
+mod unlock;
 mod views;
 
+pub use code::Code;
 pub use error::{InvalidInput, KeystoreFault, LatchkeyError, Refusal, Side, WalletFault};
 pub use keystore::{DeviceKey, KeyUse, KeystoreError, Protection, SealingKeyStore};
 pub use phone::{PendingSignIn, Phone, SyncFailure, SyncReport};
 pub use reason::DenialReason;
+pub use unlock::{CancelHandle, CarrierKind, ListenerError, Opened, UnlockEvent, UnlockListener};
 pub use views::{
     Decision, Door, DoorKind, DoorReach, DoorRef, Key, KeyAtDoor, KeyKind, KeyRef, KeyStatus,
     Property, Role,

@@ -56,13 +56,15 @@ pub(crate) async fn current(
         .filter(of_this_phone)
         .max_by_key(|p| p.until);
     let pass = pass.ok_or(Invalid::NoCode)?;
-    let mut doors = held
-        .doors
-        .iter()
-        .filter(|d| door.is_none_or(|door| door.door == d.id))
-        .filter(|d| opens(key, d.id))
-        .peekable();
-    let known = doors.peek().is_some() && doors.all(|door| pass.known_at.contains(&door.id));
+    let known = {
+        let mut doors = held
+            .doors
+            .iter()
+            .filter(|d| door.is_none_or(|door| door.door == d.id))
+            .filter(|d| opens(key, d.id))
+            .peekable();
+        doors.peek().is_some() && doors.all(|door| pass.known_at.contains(&door.id))
+    };
     let (issued, next_at) = issue_time(held.now, pass.last_used);
     let message = Code::to_be_signed(at.property, pass.pass, issued);
     let signature = context
