@@ -455,12 +455,16 @@ fn a_certificate_must_let_its_key_sign() {
         verify(&signed_access(&document, &issuer()), &credential().public()).map(|_| ())
     };
     use certificate::{
-        DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, KEY_USAGE, NAME_CONSTRAINTS, extension,
+        BASIC_CONSTRAINTS, DIGITAL_SIGNATURE, EXTENDED_KEY_USAGE, KEY_ENCIPHERMENT, KEY_USAGE,
+        NAME_CONSTRAINTS, extension,
     };
     assert_eq!(
         outcome(with(extension(KEY_USAGE, true, &DIGITAL_SIGNATURE))),
         Ok(())
     );
+    for known in [BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE] {
+        assert_eq!(outcome(with(extension(known, true, &[0x30, 0]))), Ok(()));
+    }
     let refused = Err(Refusal::MalformedCertificate);
     assert_eq!(
         outcome(with(extension(KEY_USAGE, true, &KEY_ENCIPHERMENT))),

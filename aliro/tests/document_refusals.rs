@@ -4,9 +4,10 @@ mod documents;
 
 use aliro::document::issuer::{AccessDocument, RevocationDocument};
 use aliro::document::{
-    AccessData, AccessRule, Capabilities, IssuerName, Iterations, Now, RawDocument, Refusal,
-    RevocationContext, RevocationData, RevocationEntry, RevocationList, Schedule, TrustedIssuers,
-    Validity, Verdict, VerifiedAccess, VerifiedRevocation, Verifier, VerifyContext, evaluate,
+    AccessData, AccessExtension, AccessRule, Capabilities, IssuerName, Iterations, Now,
+    RawDocument, Refusal, RevocationContext, RevocationData, RevocationEntry, RevocationList,
+    Schedule, TrustedIssuers, Validity, Verdict, VerifiedAccess, VerifiedRevocation, Verifier,
+    VerifyContext, evaluate,
 };
 use ciborium::value::Value;
 use documents::certificate::Template;
@@ -315,6 +316,52 @@ fn a_list_is_checked_like_a_grant() {
     assert_eq!(
         verify_revocation(&malformed, CLOCK, &none),
         Err(Refusal::MalformedElement)
+    );
+}
+
+#[test]
+fn one_unknown_critical_extension_among_known_ones_is_enough() {
+    let extension = |critical, id| AccessExtension {
+        critical,
+        id,
+        version: 1,
+        data: Vec::new(),
+    };
+    let outcome = |extensions| {
+        let data = AccessData {
+            access_extensions: [(7, extensions)].into(),
+            ..AccessData::default()
+        };
+        let document = AccessDocument {
+            elements: vec![element(ELEMENT, data)],
+            ..access(&issuer(), &credential())
+        };
+        let trusted = trusting(&[&issuer()], &[]);
+        let context = VerifyContext {
+            credential: &credential().public(),
+            asked: &[ELEMENT.to_owned()],
+            clock: CLOCK,
+            iterations: &Iterations::new(),
+            known_reader_rules: &|_| true,
+            understands: &|vendor, id, version| (vendor, id, version) == (7, 1, 1),
+        };
+        Verifier::new(&trusted)
+            .access(&signed_access(&document, &issuer()), &context)
+            .map(|_| ())
+    };
+    let refused = Err(Refusal::UnknownCriticalExtension);
+    assert_eq!(outcome(vec![extension(true, 1)]), Ok(()));
+    assert_eq!(
+        outcome(vec![extension(true, 1), extension(false, 2)]),
+        Ok(())
+    );
+    assert_eq!(
+        outcome(vec![extension(true, 1), extension(true, 2)]),
+        refused
+    );
+    assert_eq!(
+        outcome(vec![extension(true, 2), extension(true, 1)]),
+        refused
     );
 }
 

@@ -95,6 +95,20 @@ fn documents_of_another_shape_are_malformed() {
 }
 
 #[test]
+fn a_crowd_of_digests_is_not_compared() {
+    let digests = |count: u64| {
+        let digests = (1..=count).map(|id| (id.into(), Value::Bytes(vec![0; 32])));
+        let digests = Value::Map(digests.collect());
+        decoded(|parts| {
+            parts.fresh_digests = false;
+            put(&mut parts.mso, "3", map([("aliro-a", digests)]));
+        })
+    };
+    assert_eq!(digests(1024), Ok(()));
+    assert_eq!(digests(1025), Err(DocumentError::TooComplex));
+}
+
+#[test]
 fn responses_are_read_in_any_order_and_with_nothing_in_them() {
     let decoded = |response: Value| DeviceResponse::decode(&encode(&response));
     let document = || documents::forge::decode(grant().as_bytes());

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::cbor::{Reader, Writer};
 use super::cose::IssuerAuth;
 use super::error::DocumentError;
-use super::mso::MobileSecurityObject;
+use super::mso::{MobileSecurityObject, Validity};
 use super::timestamp::Timestamp;
 
 /// What a device answers to a [`DeviceRequest`](super::DeviceRequest).
@@ -200,6 +200,12 @@ impl RawDocument {
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.mso.validity.valid_until
+    }
+
+    /// All that the issuer says of its validity.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.mso.validity
     }
 
     /// Identifiers of the elements that it carries.

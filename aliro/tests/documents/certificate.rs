@@ -68,6 +68,8 @@ pub fn extension(last_arc: u8, critical: bool, value: &[u8]) -> Vec<u8> {
 }
 
 pub const KEY_USAGE: u8 = 15;
+pub const BASIC_CONSTRAINTS: u8 = 19;
+pub const EXTENDED_KEY_USAGE: u8 = 37;
 pub const NAME_CONSTRAINTS: u8 = 30;
 /// BIT STRING with digitalSignature.
 pub const DIGITAL_SIGNATURE: [u8; 4] = [0x03, 0x02, 0x07, 0x80];
