@@ -196,6 +196,12 @@ impl RawDocument {
         self.mso.validity.signed
     }
 
+    /// From when on the issuer says it is valid.
+    #[must_use]
+    pub fn valid_from(&self) -> Timestamp {
+        self.mso.validity.valid_from
+    }
+
     /// Until when the issuer says it is valid.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
