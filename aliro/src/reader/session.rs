@@ -169,7 +169,7 @@ impl Session {
             ranging_key: true,
             ..ExchangeCommand::default()
         };
-        let output = self.transaction.exchange(&exchange, 0)?;
+        let output = self.transaction.exchange(&exchange)?;
         self.stage = Stage::Completing(completed);
         Ok(self.carry_out(output))
     }
@@ -182,7 +182,7 @@ impl Session {
         self.undecided()?;
         let output = self
             .transaction
-            .exchange(&ExchangeCommand::status(status), 0)?;
+            .exchange(&ExchangeCommand::status(status))?;
         let report = match output {
             Output::Command(command) => Some(command),
             Output::Failed(failure) => failure.report,
