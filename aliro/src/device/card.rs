@@ -154,22 +154,23 @@ impl Card {
         if (command.cla, command.p1, command.p2) != (0x00, 0x04, 0x00) {
             return self.refuse(StatusWord::BAD_PARAMETERS);
         }
-        let established = self
-            .transaction
-            .as_ref()
-            .is_some_and(Transaction::is_established);
         let application = match command.data.as_slice() {
             name if name == EXPEDITED => {
                 self.transaction = self.begin().ok();
+                if self.transaction.is_none() {
+                    return self.refuse(StatusWord::CONDITIONS);
+                }
                 &EXPEDITED
             }
-            name if name == STEP_UP && established => &STEP_UP,
-            name if name == STEP_UP => return self.refuse(StatusWord::WRONG_STATE),
+            name if name == STEP_UP => {
+                let transaction = self.transaction.as_mut();
+                if !transaction.is_some_and(Transaction::select_step_up) {
+                    return self.refuse(StatusWord::WRONG_STATE);
+                }
+                &STEP_UP
+            }
             _ => return self.refuse(StatusWord::UNKNOWN_APPLICATION),
         };
-        if self.transaction.is_none() {
-            return self.refuse(StatusWord::CONDITIONS);
-        }
         let data = file_control(application, &self.config.proprietary);
         self.answer(Response::ok(data))
     }

@@ -374,6 +374,8 @@ impl MustSign {
             disclosure: self.disclosure,
             channel,
             step_up: Some(keys.step_up),
+            selected: false,
+            past_documents: false,
             ble: keys.ble,
         };
         Ok((Response::ok(sealed), established))
@@ -389,6 +391,10 @@ pub struct Established {
     channel: Channel,
     /// Until the channel has been moved to the step-up keys.
     step_up: Option<Secret>,
+    /// Whether the step-up application was selected.
+    selected: bool,
+    /// Whether EXCHANGE has followed ENVELOPE: no more documents then.
+    past_documents: bool,
     ble: Secret,
 }
 
@@ -413,6 +419,14 @@ impl Established {
         self.context.persistent(&self.kdh, &self.credential)
     }
 
+    /// SELECT of the step-up application: once, before ENVELOPE. Whether that
+    /// is allowed now.
+    pub fn select_step_up(&mut self) -> bool {
+        let allowed = !self.selected && self.step_up.is_some();
+        self.selected = true;
+        allowed
+    }
+
     /// ENVELOPE: a plain DeviceRequest. Answer with
     /// [`documents`](Self::documents).
     ///
@@ -420,6 +434,9 @@ impl Established {
     /// [`Refusal`] when it is malformed or does not open.
     pub fn envelope(&mut self, command: &Command) -> Result<Vec<u8>, Refusal> {
         expect(command, ins::ENVELOPE)?;
+        if self.past_documents {
+            return Err(Refusal::protocol(StatusWord::WRONG_STATE));
+        }
         let sealed = parse_session_data(&command.data)
             .map_err(|_| Refusal::protocol(StatusWord::MALFORMED))?;
         if let Some(step_up) = self.step_up.take() {
@@ -458,6 +475,7 @@ impl Established {
         command: &Command,
         services: &mut Services,
     ) -> Result<(Response, ExchangeCommand), Refusal> {
+        self.past_documents = self.step_up.is_none();
         services.exchange(&mut self.channel, &self.credential, command)
     }
 }
@@ -572,7 +590,7 @@ fn context(
     }
 }
 
-/// Class and parameters, as the command has them.
+/// Instruction, class and parameters, as the command has them.
 fn expect(command: &Command, instruction: u8) -> Result<(), Refusal> {
     let class = if instruction == ins::ENVELOPE {
         0x00

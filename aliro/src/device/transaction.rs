@@ -236,9 +236,13 @@ impl Transaction {
         )
     }
 
-    /// Whether the device has signed, and owes nothing.
-    pub fn is_established(&self) -> bool {
-        matches!(self.state, State::Established(_))
+    /// SELECT of the step-up application: whether it is allowed now.
+    pub fn select_step_up(&mut self) -> bool {
+        self.services.interrupt();
+        match &mut self.state {
+            State::Established(step) => step.select_step_up(),
+            _ => false,
+        }
     }
 
     fn take(&mut self) -> State {

@@ -298,7 +298,7 @@ impl Session {
         if flow == Flow::Ranging && !self.config.ranging {
             return self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable));
         }
-        let Ok(proprietary) = ProprietaryInformation::parse(proprietary) else {
+        let Ok(proprietary) = ProprietaryInformation::parse_first(proprietary) else {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };
         self.limits = Limits::announced(proprietary.extended_length());
