@@ -39,7 +39,6 @@ pub mod device;
 pub mod document;
 pub mod identifier;
 pub mod keys;
-pub mod mailbox;
 pub mod message;
 pub mod proprietary;
 pub mod reader;

@@ -1,1 +1,31 @@
-//! portal
+//! The server that keys are issued from: the API, the signer, the store, notifications, the doors' WebSockets.
+//!
+//! [`Portal::start`] runs one within a process; [`cli`] is the program around it.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod audit_check;
+mod auth;
+pub mod cli;
+mod door_socket;
+mod fault;
+mod http;
+mod issue;
+mod listen;
+mod metrics;
+mod model;
+mod notify;
+mod property_create;
+pub mod property_file;
+mod relay;
+mod running;
+mod signer;
+mod store;
+mod tools;
+pub mod zone;
+
+pub use audit_check::{AuditChain, audit_chains};
+pub use notify::{Mail, MailRoute, Mailbox};
+pub use property_create::{CreateError, Created, create_property};
+pub use running::{Config, Portal, StartError, Tls};

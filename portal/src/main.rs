@@ -1,1 +1,10 @@
-fn main() {}
+//! `latchkey-portal`: see `latchkey-portal --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use latchkey_portal::cli::{Args, run};
+
+fn main() -> ExitCode {
+    run(Args::parse())
+}

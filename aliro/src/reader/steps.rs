@@ -204,11 +204,7 @@ impl Recognised {
         exchange: &ExchangeCommand,
     ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
         let command = exchange_command(&mut self.channel, exchange)?;
-        let next = AwaitingExchange {
-            step: self,
-            reads: exchange.reads(),
-        };
-        Ok((command, next))
+        Ok((command, AwaitingExchange(self)))
     }
 }
 
@@ -423,11 +419,7 @@ impl Established {
         exchange: &ExchangeCommand,
     ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
         let command = exchange_command(&mut self.channel, exchange)?;
-        let next = AwaitingExchange {
-            step: self,
-            reads: exchange.reads(),
-        };
-        Ok((command, next))
+        Ok((command, AwaitingExchange(self)))
     }
 }
 
@@ -457,10 +449,7 @@ impl AwaitingDocuments {
 }
 
 /// EXCHANGE is out, of either phase.
-pub struct AwaitingExchange<S> {
-    step: S,
-    reads: usize,
-}
+pub struct AwaitingExchange<S>(S);
 
 /// A step with an expedited channel.
 pub trait Converses {
@@ -482,19 +471,23 @@ impl Converses for Recognised {
 }
 
 impl<S: Converses> AwaitingExchange<S> {
-    /// What was read, in the order of the read commands.
+    /// What was read, in the order of `reads` read commands.
     ///
     /// # Errors
     /// [`Failure::DeviceStatus`], [`Failure::Channel`],
     /// [`Failure::ExchangeRefused`], [`Failure::Malformed`].
-    pub fn on_response(self, response: &Response) -> Result<(Vec<Vec<u8>>, S), StepFailure> {
-        let mut step = self.step;
+    pub fn on_response(
+        self,
+        response: &Response,
+        reads: usize,
+    ) -> Result<(Vec<Vec<u8>>, S), StepFailure> {
+        let mut step = self.0;
         let data = success(response)?;
         let plain = step
             .channel()
             .open(&[], data)
             .map_err(|_| StepFailure::plain(Failure::Channel))?;
-        let (failure, status) = match parse_exchange_response(&plain, self.reads) {
+        let (failure, status) = match parse_exchange_response(&plain, reads) {
             Ok((pieces, ExchangeResult::OK)) => return Ok((pieces, step)),
             Ok((_, ExchangeResult(code))) => (
                 Failure::ExchangeRefused(code),

@@ -167,16 +167,18 @@ impl Terminal {
         Ok(self.carry_out(output))
     }
 
-    /// Exchanges without ending.
+    /// Exchanges without ending; `reads` is the number of reads among the
+    /// mailbox commands.
     ///
     /// # Errors
     /// [`OutOfTurn`] unless the device is known.
     pub fn exchange(
         &mut self,
         exchange: &ExchangeCommand,
+        reads: usize,
     ) -> Result<Vec<TerminalEvent>, OutOfTurn> {
         self.settled()?;
-        let output = self.transaction.exchange(exchange)?;
+        let output = self.transaction.exchange(exchange, reads)?;
         Ok(self.carry_out(output))
     }
 
@@ -194,7 +196,7 @@ impl Terminal {
         self.settled()?;
         let output = self
             .transaction
-            .exchange(&ExchangeCommand::status(status))?;
+            .exchange(&ExchangeCommand::status(status), 0)?;
         self.stage = Stage::Finishing(status);
         Ok(self.carry_out(output))
     }

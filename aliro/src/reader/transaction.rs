@@ -30,10 +30,10 @@ enum State {
     Sign(MustSign),
     Auth1(AwaitingAuth1),
     Recognised(Recognised),
-    RecognisedExchange(AwaitingExchange<Recognised>),
+    RecognisedExchange(AwaitingExchange<Recognised>, usize),
     Established(Established),
     Documents(AwaitingDocuments),
-    Exchange(AwaitingExchange<Established>),
+    Exchange(AwaitingExchange<Established>, usize),
     Over,
 }
 
@@ -108,15 +108,19 @@ impl Transaction {
                 self.state = State::Established(established);
                 Output::Documents(documents)
             }),
-            State::Exchange(step) => step.on_response(response).map(|(pieces, established)| {
-                self.state = State::Established(established);
-                Output::Exchanged(pieces)
-            }),
-            State::RecognisedExchange(step) => {
-                step.on_response(response).map(|(pieces, recognised)| {
-                    self.state = State::Recognised(recognised);
-                    Output::Exchanged(pieces)
-                })
+            State::Exchange(step, reads) => {
+                step.on_response(response, reads)
+                    .map(|(pieces, established)| {
+                        self.state = State::Established(established);
+                        Output::Exchanged(pieces)
+                    })
+            }
+            State::RecognisedExchange(step, reads) => {
+                step.on_response(response, reads)
+                    .map(|(pieces, recognised)| {
+                        self.state = State::Recognised(recognised);
+                        Output::Exchanged(pieces)
+                    })
             }
             _ => return out_of_order(),
         };
@@ -162,18 +166,22 @@ impl Transaction {
         }
     }
 
-    /// Exchanges: mailbox commands, a status.
+    /// Exchanges; `reads` is the number of reads among the mailbox commands.
     ///
     /// # Errors
     /// [`OutOfTurn`] unless the device is known.
-    pub fn exchange(&mut self, exchange: &ExchangeCommand) -> Result<Output, OutOfTurn> {
+    pub fn exchange(
+        &mut self,
+        exchange: &ExchangeCommand,
+        reads: usize,
+    ) -> Result<Output, OutOfTurn> {
         let sent = match self.take() {
             State::Established(step) => step
                 .exchange(exchange)
-                .map(|(command, next)| (command, State::Exchange(next))),
+                .map(|(command, next)| (command, State::Exchange(next, reads))),
             State::Recognised(step) => step
                 .exchange(exchange)
-                .map(|(command, next)| (command, State::RecognisedExchange(next))),
+                .map(|(command, next)| (command, State::RecognisedExchange(next, reads))),
             other => return self.out_of_turn(other),
         };
         Ok(match sent {

@@ -17,9 +17,7 @@ mod rights;
 mod schedule;
 
 pub use element::NotOurs;
-pub use held::{
-    HeldKey, HeldKeys, document_for, held_keys, knows_reader_rule, understands, verify_grant,
-};
+pub use held::{HeldKey, HeldKeys, document_for, held_keys, knows_reader_rule, understands};
 pub use issue::{Grant, GrantDocument, GrantError, GrantRequest, KeyAt, Lifetime, prepare};
 pub use name::{BadElementName, ElementName, Place, SLOTS, asked_elements};
 pub use rights::{Right, Rights};

@@ -1,0 +1,56 @@
+//! What all handlers and background tasks share.
+
+use latchkey_protocol::ids::PropertyId;
+use tokio::sync::watch;
+
+use crate::auth::nonce::Nonces;
+use crate::auth::origin::Origin;
+use crate::door_socket::Hub;
+use crate::metrics::Metrics;
+use crate::model::sync::CursorKey;
+use crate::store::{Store, Wake};
+use crate::tools::Tools;
+
+/// One running portal.
+pub(crate) struct App {
+    pub(crate) tools: Tools,
+    pub(crate) store: Store,
+    pub(crate) origin: Origin,
+    pub(crate) nonces: Nonces,
+    pub(crate) cursors: CursorKey,
+    pub(crate) doors: Hub,
+    pub(crate) metrics: Metrics,
+    /// Turns true when the portal goes down.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl App {
+    /// Resolves when the portal goes down.
+    pub(crate) async fn closed(&self) {
+        let mut closing = self.closing.clone();
+        // An error means that the portal's handle is gone, which is the same.
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}
+
+/// Waits for a wake of this property that `wanted` picks; true when there was one, false when the store is gone.
+/// A listener that fell behind looks for itself.
+pub(crate) async fn woken(
+    wakes: &mut tokio::sync::broadcast::Receiver<Wake>,
+    wanted: impl Fn(Wake) -> bool,
+) -> bool {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match wakes.recv().await {
+            Ok(wake) if wanted(wake) => return true,
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => return true,
+            Err(RecvError::Closed) => return false,
+        }
+    }
+}
+
+/// Wakes that tell of changes for members of this property.
+pub(crate) fn changed(property: PropertyId) -> impl Fn(Wake) -> bool {
+    move |wake| wake == Wake::Changed(property)
+}

@@ -1,0 +1,227 @@
+//! The program: `latchkey-portal serve`, `latchkey-portal property create`.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use latchkey_env::{SharedClock, SharedRandom, SystemClock, SystemRandom};
+use tracing_subscriber::EnvFilter;
+use url::Url;
+
+use crate::notify::MailRoute;
+use crate::running::{Config, Portal, Tls};
+use crate::{create_property, property_file};
+
+/// The server that keys are issued from.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "latchkey-portal", version, about)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run the portal.
+    Serve(ServeArgs),
+    /// Work on properties.
+    #[command(subcommand)]
+    Property(PropertyCommand),
+    /// Check the audit chain of every property, row by row.
+    Audit {
+        /// Folder of the database.
+        #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
+        data: PathBuf,
+    },
+}
+
+/// How to run the portal.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeArgs {
+    /// Folder of the database and, in a folder of its own, the signer.
+    #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
+    pub data: PathBuf,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The portal's address as its users know it (behind a proxy, or with a name).
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<Url>,
+    /// Certificate chain (PEM), to speak TLS without a proxy.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Mail server, such as `smtps://user:password@mail.example`; without it letters go to standard output.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LATCHKEY_SMTP_URL",
+        hide_env_values = true,
+        requires = "smtp_from"
+    )]
+    pub smtp_url: Option<String>,
+    /// Sender of the letters.
+    #[arg(long, value_name = "ADDRESS")]
+    pub smtp_from: Option<String>,
+    /// How to log, on standard error; `RUST_LOG` says what.
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Work on properties.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PropertyCommand {
+    /// Make a property with its keys, doors and people from a file.
+    Create {
+        /// The file (TOML).
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Folder of the database and the signer.
+        #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
+        data: PathBuf,
+    },
+}
+
+/// Runs the program to its end.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let outcome = runtime.block_on(async {
+        match args.command {
+            Command::Serve(args) => serve(args).await,
+            Command::Property(PropertyCommand::Create { from, data }) => create(from, data).await,
+            Command::Audit { data } => audit(data).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the program's own words on its way out"
+    )]
+    {
+        eprintln!("latchkey-portal: {error}");
+    }
+    ExitCode::FAILURE
+}
+
+fn system() -> (SharedClock, SharedRandom) {
+    (Arc::new(SystemClock), Arc::new(SystemRandom))
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    log(args.log_format);
+    let (clock, random) = system();
+    let mail = match (args.smtp_url, args.smtp_from) {
+        (Some(url), Some(from)) => MailRoute::Smtp { url, from },
+        _ => MailRoute::Console,
+    };
+    let portal = Portal::start(Config {
+        data: args.data,
+        listen: args.listen,
+        public_url: args.public_url,
+        tls: args
+            .tls_cert
+            .zip(args.tls_key)
+            .map(|(cert, key)| Tls { cert, key }),
+        mail,
+        clock,
+        random,
+    })
+    .await?;
+    say(&format!("listening on {}", portal.url()));
+    asked_to_end().await?;
+    tracing::info!("going down");
+    portal.shutdown().await;
+    Ok(())
+}
+
+async fn create(from: PathBuf, data: PathBuf) -> anyhow::Result<()> {
+    let file = property_file::read(&from)?;
+    let (clock, random) = system();
+    let made = create_property(&data, file, clock, random).await?;
+    say(&format!(
+        "property {} ({}): {} doors, {} people, {} keys; sign in as {}",
+        made.property, made.name, made.doors, made.people, made.keys, made.owner
+    ));
+    Ok(())
+}
+
+async fn audit(data: PathBuf) -> anyhow::Result<()> {
+    let (clock, random) = system();
+    for chain in crate::audit_chains(&data, clock, random).await? {
+        match chain.broken_at {
+            None => say(&format!(
+                "property {} ({}): the audit chain holds",
+                chain.property, chain.name
+            )),
+            Some(number) => anyhow::bail!(
+                "property {} ({}): the audit chain is broken at row {number}",
+                chain.property,
+                chain.name
+            ),
+        }
+    }
+    Ok(())
+}
+
+fn say(line: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    // Whoever started us may have closed it.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+async fn asked_to_end() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    // A process that logs already (the demo's) keeps its own log.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}

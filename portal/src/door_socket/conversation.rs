@@ -1,0 +1,255 @@
+//! A door's line from its sign-in to its end.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use latchkey_env::ticks;
+use latchkey_protocol::doorlink::{FromDoor, FromPortal, close};
+use tokio::sync::broadcast::Receiver;
+
+use super::hub::{Order, Registered};
+use super::push::{self, Progress};
+use super::sign_in::{self, SignedIn};
+use super::{Gone, Goodbye, send};
+use crate::app::woken;
+use crate::fault::Fault;
+use crate::http::Shared;
+use crate::model::{code_check, door, door_state, event};
+use crate::store::{Tx, Wake};
+
+/// A ping goes out this often; one that is not answered by the next ends the line.
+const BEAT: Duration = Duration::from_secs(20);
+
+const PROTOCOL: Goodbye = Goodbye {
+    code: close::PROTOCOL,
+    reason: "a message does not read, or does not belong here",
+};
+const RESTART: Goodbye = Goodbye {
+    code: close::RESTART,
+    reason: "the portal goes down",
+};
+const SILENT: Goodbye = Goodbye {
+    code: close::RESTART,
+    reason: "no answer to a ping",
+};
+
+pub(super) async fn run(app: Shared, mut socket: WebSocket) {
+    let door = match sign_in::run(&app, &mut socket).await {
+        Ok(door) => door,
+        Err(goodbye) => {
+            tracing::info!(reason = goodbye.reason, "a door was not let in");
+            return super::close(socket, &goodbye).await;
+        }
+    };
+    // Before it is announced, so that nothing signed in between is missed.
+    let wakes = app.store.wakes();
+    let line = app.doors.register(door.property, door.door);
+    app.metrics.doors(app.doors.len());
+    set_connected(&app, door, true).await;
+    tracing::info!(property = %door.property, door = %door.door, "a door is connected");
+    let mut talk = Talk {
+        app: app.clone(),
+        door,
+        line,
+        wakes,
+        progress: None,
+        pinged: false,
+    };
+    let end = talk.go_on(&mut socket).await;
+    if app.doors.remove(door.property, door.door, &talk.line) {
+        set_connected(&app, door, false).await;
+    }
+    app.metrics.doors(app.doors.len());
+    tracing::info!(property = %door.property, door = %door.door, ?end, "a door is gone");
+    if let End::Goodbye(goodbye) = end {
+        super::close(socket, &goodbye).await;
+    }
+}
+
+async fn set_connected(app: &Shared, door: SignedIn, connected: bool) {
+    let now = app.tools.now();
+    let work = move |tx: &mut dyn Tx| {
+        door::set_connected(tx, door.property, door.door, connected, now)?;
+        tx.wake(Wake::Guests(door.property));
+        Ok::<_, Fault>(())
+    };
+    if let Err(error) = app.store.write(work).await {
+        tracing::error!(%error, "a door's connection could not be noted");
+    }
+}
+
+#[derive(Debug)]
+enum End {
+    Gone,
+    Goodbye(Goodbye),
+}
+
+impl From<Gone> for End {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+struct Talk {
+    app: Shared,
+    door: SignedIn,
+    line: Registered,
+    wakes: Receiver<Wake>,
+    /// None until the door has shown its state.
+    progress: Option<Progress>,
+    /// A ping has not been answered yet.
+    pinged: bool,
+}
+
+/// What happens next on a line.
+enum Next {
+    Heard(Option<Result<Message, axum::Error>>),
+    Order(Option<Order>),
+    Issued(bool),
+    Beat,
+    Closing,
+}
+
+impl Talk {
+    async fn go_on(&mut self, socket: &mut WebSocket) -> End {
+        match self.talk(socket).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn talk(&mut self, socket: &mut WebSocket) -> Result<std::convert::Infallible, End> {
+        send(
+            socket,
+            &FromPortal::Welcome {
+                version: self.door.version,
+            },
+        )
+        .await?;
+        let mut beat = ticks(self.app.tools.clock.clone(), BEAT);
+        let property = self.door.property;
+        loop {
+            let next = tokio::select! {
+                heard = socket.recv() => Next::Heard(heard),
+                order = self.line.orders.recv() => Next::Order(order),
+                issued = woken(&mut self.wakes, |wake| wake == Wake::Issued(property)) => Next::Issued(issued),
+                () = beat.tick() => Next::Beat,
+                () = self.app.closed() => Next::Closing,
+            };
+            match next {
+                Next::Heard(Some(Ok(Message::Text(text)))) => {
+                    let message =
+                        serde_json::from_str(&text).map_err(|_| End::Goodbye(PROTOCOL))?;
+                    self.hear(socket, message).await?;
+                }
+                Next::Heard(Some(Ok(Message::Pong(_)))) => self.pinged = false,
+                Next::Heard(Some(Ok(Message::Ping(_)))) => {}
+                Next::Heard(Some(Ok(Message::Binary(_)))) => return Err(End::Goodbye(PROTOCOL)),
+                Next::Heard(Some(Ok(Message::Close(_)) | Err(_)) | None) => return Err(End::Gone),
+                Next::Order(Some(Order::Send(message))) => send(socket, &message).await?,
+                Next::Order(Some(Order::End(goodbye))) => return Err(End::Goodbye(goodbye)),
+                Next::Order(None) | Next::Closing | Next::Issued(false) => {
+                    return Err(End::Goodbye(RESTART));
+                }
+                Next::Issued(true) => self.push(socket).await?,
+                Next::Beat if self.pinged => return Err(End::Goodbye(SILENT)),
+                Next::Beat => {
+                    self.pinged = true;
+                    let ping = Message::Ping(bytes::Bytes::new());
+                    socket.send(ping).await.map_err(|_| End::Gone)?;
+                }
+            }
+        }
+    }
+
+    async fn hear(&mut self, socket: &mut WebSocket, message: FromDoor) -> Result<(), End> {
+        let SignedIn {
+            property,
+            door,
+            generation,
+            ..
+        } = self.door;
+        let tools = self.app.tools.clone();
+        match message {
+            FromDoor::SignIn { .. } => return Err(End::Goodbye(PROTOCOL)),
+            FromDoor::State { state } => {
+                let taken = move |tx: &mut dyn Tx| door_state::take(tx, &tools, property, &state.0);
+                let state = self.app.store.write(taken).await.map_err(refused)?;
+                if state.door != door {
+                    return Err(End::Goodbye(PROTOCOL));
+                }
+                match &mut self.progress {
+                    Some(progress) => progress.take(&state),
+                    None => self.progress = Some(Progress::of(&state)),
+                }
+                self.push(socket).await?;
+            }
+            FromDoor::TimeChallenge { nonce } => {
+                let nonce = nonce.to_array().map_err(|_| End::Goodbye(PROTOCOL))?;
+                // On a store's thread: the signer may wait for its files.
+                let sign = move |_: &mut dyn Tx| Ok(tools.signer.time(property, door, nonce)?);
+                match self.app.store.read::<_, Fault, _>(sign).await {
+                    Ok(answer) => {
+                        send(
+                            socket,
+                            &FromPortal::Time {
+                                answer: answer.into(),
+                            },
+                        )
+                        .await?
+                    }
+                    // The door asks again.
+                    Err(error) => tracing::error!(%error, "a door got no time"),
+                }
+            }
+            FromDoor::CodeCheck {
+                request,
+                pass,
+                issued,
+            } => {
+                let check =
+                    move |tx: &mut dyn Tx| code_check::check(tx, property, door, pass, issued);
+                let denied = self.app.store.write(check).await.map_err(refused)?;
+                send(socket, &FromPortal::CodeAnswer { request, denied }).await?;
+            }
+            FromDoor::Events { events } => {
+                let keep = move |tx: &mut dyn Tx| {
+                    event::keep(tx, &tools, property, door, generation, &events)
+                };
+                let up_to = self.app.store.write(keep).await.map_err(refused)?;
+                send(socket, &FromPortal::EventsKept { up_to }).await?;
+            }
+            FromDoor::RelayData { channel, bytes } => self.line.relay_data(channel, bytes.0),
+            FromDoor::RelayClose { channel } => self.line.relay_close(channel),
+        }
+        Ok(())
+    }
+
+    /// Sends all that the door has not heard.
+    async fn push(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        let Some(mut progress) = self.progress else {
+            return Ok(());
+        };
+        loop {
+            let SignedIn { property, door, .. } = self.door;
+            let look = move |tx: &mut dyn Tx| push::missing(tx, property, door, progress);
+            let (messages, next) = self.app.store.read(look).await.map_err(refused)?;
+            if messages.is_empty() {
+                self.progress = Some(next);
+                return Ok(());
+            }
+            for message in &messages {
+                send(socket, message).await?;
+            }
+            progress = next;
+        }
+    }
+}
+
+fn refused(fault: Fault) -> End {
+    tracing::warn!(error = %fault, "what a door said was refused");
+    End::Goodbye(match fault {
+        Fault::Refused { .. } => PROTOCOL,
+        _ => RESTART,
+    })
+}

@@ -1,0 +1,58 @@
+//! `GET /v1/door/socket`: a controller's line to the portal. The portal carries and counts; what makes a door open is
+//! signed by others.
+
+mod conversation;
+mod hub;
+mod push;
+mod sign_in;
+
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use latchkey_protocol::doorlink::FromPortal;
+
+pub(crate) use hub::{Hub, RelayLine};
+
+use crate::fault::Fault;
+use crate::http::{Problems, Shared};
+
+const LARGEST_MESSAGE: usize = 1024 * 1024;
+
+/// A controller's WebSocket. Text messages, one JSON object each; it signs in with its reader key.
+#[utoipa::path(get, path = "/v1/door/socket", tag = "doors",
+    responses((status = 101, description = "A WebSocket"), Problems))]
+pub(crate) async fn door_socket(
+    State(app): State<Shared>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Fault> {
+    let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| conversation::run(app, socket)))
+}
+
+/// Why a conversation ends: the close code and words for the controller's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Goodbye {
+    pub(crate) code: u16,
+    pub(crate) reason: &'static str,
+}
+
+/// The line is gone.
+#[derive(Debug)]
+struct Gone;
+
+async fn send(socket: &mut WebSocket, message: &FromPortal) -> Result<(), Gone> {
+    let text = serde_json::to_string(message).map_err(|_| Gone)?;
+    socket
+        .send(Message::Text(text.into()))
+        .await
+        .map_err(|_| Gone)
+}
+
+async fn close(mut socket: WebSocket, goodbye: &Goodbye) {
+    let frame = CloseFrame {
+        code: goodbye.code,
+        reason: goodbye.reason.into(),
+    };
+    // The other side may be gone already.
+    let _ = socket.send(Message::Close(Some(frame))).await;
+}

@@ -1,0 +1,39 @@
+//! `POST /v1/commissioning`, `GET /v1/commissioning/{code}`: what a controller that belongs to nobody asks.
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use http::StatusCode;
+use latchkey_protocol::api::doors::{ControllerOffer, InstalledController};
+
+use super::{Body, Problems, Shared, peer};
+use crate::fault::Fault;
+use crate::listen::Peer;
+use crate::model::offer;
+
+/// Lays an offer before the portal, where it waits an hour for an installer.
+#[utoipa::path(post, path = "/v1/commissioning", tag = "doors", request_body = ControllerOffer,
+    responses((status = 202, description = "Waiting for an installer"), Problems))]
+pub(super) async fn offer(
+    State(app): State<Shared>,
+    from: ConnectInfo<Peer>,
+    Body(request): Body<ControllerOffer>,
+) -> Result<StatusCode, Fault> {
+    let (tools, peer) = (app.tools.clone(), peer(&from));
+    let work = move |tx: &mut dyn crate::store::Tx| offer::lay(tx, &tools, &request.offer.0, &peer);
+    app.store.write(work).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// What the controller needs, once an installer has installed it; nothing there until then.
+#[utoipa::path(get, path = "/v1/commissioning/{code}", tag = "doors",
+    params(("code" = String, Path, description = "The code that the controller shows")),
+    responses((status = 200, body = InstalledController, description = "Installed"), Problems))]
+pub(super) async fn collect(
+    State(app): State<Shared>,
+    Path(code): Path<String>,
+) -> Result<Json<InstalledController>, Fault> {
+    let now = app.tools.now();
+    app.store
+        .read(move |tx| offer::answer(tx, &code, now).map(Json))
+        .await
+}

@@ -1,0 +1,60 @@
+//! `GET /v1/guest/pass`
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use http::header::COOKIE;
+use http::request::Parts;
+use latchkey_protocol::api::links::GuestPass;
+use latchkey_protocol::api::problem::ProblemType;
+
+use super::{Problems, Shared};
+use crate::fault::Fault;
+use crate::model::guest;
+
+const NAME: &str = "latchkey-guest";
+const MAX_AGE: u32 = 400 * 24 * 3600;
+
+/// The guest's cookie as it is set: for scripts out of reach, for this site alone.
+pub(super) fn cookie(app: &Shared, token: &str) -> String {
+    let secure = if app.origin.is_https() {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!("{NAME}={token}; Path=/v1/guest; Max-Age={MAX_AGE}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// The token in a guest's cookie.
+pub(super) struct GuestToken(pub(super) String);
+
+impl FromRequestParts<Shared> for GuestToken {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Fault> {
+        let cookies = parts
+            .headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        cookies
+            .flat_map(|cookies| cookies.split(';'))
+            .filter_map(|cookie| cookie.trim().split_once('='))
+            .find(|(name, _)| *name == NAME)
+            .map(|(_, token)| Self(token.to_owned()))
+            .ok_or(Fault::new(ProblemType::NotSignedIn))
+    }
+}
+
+/// All that a guest's page needs to work, offline too. Renews the pass's statement when it is due.
+#[utoipa::path(get, path = "/v1/guest/pass", tag = "guest",
+    responses((status = 200, body = GuestPass, description = "The pass"), Problems))]
+pub(super) async fn guest_pass(
+    State(app): State<Shared>,
+    token: GuestToken,
+) -> Result<Json<GuestPass>, Fault> {
+    let tools = app.tools.clone();
+    app.store
+        .write(move |tx| guest::show(tx, &tools, &token.0))
+        .await
+        .map(Json)
+}

@@ -1,0 +1,61 @@
+//! `GET /v1/guest/stream`
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use futures_util::{Stream, stream};
+use latchkey_protocol::ids::PropertyId;
+use tokio::sync::broadcast;
+
+use super::guest_pass::GuestToken;
+use super::{Problems, Shared};
+use crate::app::woken;
+use crate::fault::Fault;
+use crate::model::guest;
+use crate::store::Wake;
+
+/// An event says that the page should fetch its pass again; a comment that the line still stands.
+const BEAT: Duration = Duration::from_secs(25);
+
+/// Tells a guest's page of changes (server-sent events): fetch `/v1/guest/pass` at each message.
+#[utoipa::path(get, path = "/v1/guest/stream", tag = "guest",
+    responses((status = 200, content_type = "text/event-stream", description = "A message at each change"), Problems))]
+pub(super) async fn guest_stream(
+    State(app): State<Shared>,
+    token: GuestToken,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
+    let wakes = app.store.wakes();
+    let property = app
+        .store
+        .read(move |tx| guest::property(tx, &token.0))
+        .await?;
+    let state = (app, wakes, property);
+    Ok(Sse::new(stream::unfold(
+        state,
+        |(app, mut wakes, property)| async move {
+            let event = next(&app, &mut wakes, property).await?;
+            Some((Ok(event), (app, wakes, property)))
+        },
+    )))
+}
+
+async fn next(
+    app: &Shared,
+    wakes: &mut broadcast::Receiver<Wake>,
+    property: PropertyId,
+) -> Option<Event> {
+    let wanted = |wake| wake == Wake::Guests(property);
+    let news = latchkey_env::timeout(&*app.tools.clock, BEAT, async {
+        tokio::select! {
+            news = woken(wakes, wanted) => news,
+            () = app.closed() => false,
+        }
+    });
+    match news.await {
+        Ok(true) => Some(Event::default().data("changed")),
+        Ok(false) => None,
+        Err(_) => Some(Event::default().comment("here")),
+    }
+}

@@ -1,0 +1,24 @@
+//! `POST /v1/sign-in`
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use latchkey_protocol::api::auth::{SignInRequest, SignInStarted};
+
+use super::{Body, Problems, Shared, peer};
+use crate::fault::Fault;
+use crate::listen::Peer;
+use crate::model::sign_in;
+
+/// Asks for a code by e-mail. The answer is the same whether the address is known or not.
+#[utoipa::path(post, path = "/v1/sign-in", tag = "session", request_body = SignInRequest,
+    responses((status = 200, body = SignInStarted, description = "A code is on its way"), Problems))]
+pub(super) async fn sign_in(
+    State(app): State<Shared>,
+    from: ConnectInfo<Peer>,
+    Body(request): Body<SignInRequest>,
+) -> Result<Json<SignInStarted>, Fault> {
+    let (tools, peer) = (app.tools.clone(), peer(&from));
+    let work =
+        move |tx: &mut dyn crate::store::Tx| sign_in::start(tx, &tools, &request.email, &peer);
+    Ok(Json(app.store.write(work).await?))
+}

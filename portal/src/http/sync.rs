@@ -1,0 +1,70 @@
+//! `GET /v1/properties/{property}/sync`
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use latchkey_protocol::api::sync::SyncPage;
+use latchkey_protocol::ids::PropertyId;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Caller, Problems, Shared};
+use crate::app::{changed, woken};
+use crate::fault::Fault;
+use crate::model::{member, sync};
+
+const LONGEST_WAIT: u64 = 25;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// From the last answer; none to begin.
+    cursor: Option<String>,
+    /// Seconds to hold the answer back until something has changed, at most 25.
+    #[serde(default)]
+    wait: u64,
+}
+
+/// What changed for this person since the cursor.
+#[utoipa::path(get, path = "/v1/properties/{property}/sync", tag = "property",
+    params(("property" = PropertyId, Path), Asked),
+    responses((status = 200, body = SyncPage, description = "What changed"), Problems))]
+pub(super) async fn sync(
+    State(app): State<Shared>,
+    Path(property): Path<PropertyId>,
+    Query(asked): Query<Asked>,
+    Caller(caller): Caller,
+) -> Result<Json<SyncPage>, Fault> {
+    let wait = Duration::from_secs(asked.wait.min(LONGEST_WAIT));
+    let until = app.tools.clock.monotonic() + wait;
+    // Before the first look, so that nothing falls between.
+    let mut wakes = app.store.wakes();
+    loop {
+        let page = {
+            let (app, caller, cursor) = (app.clone(), caller.clone(), asked.cursor.clone());
+            app.clone()
+                .store
+                .read(move |tx| {
+                    let member = member::of(tx, &caller, property)?;
+                    sync::page(tx, &app.tools, &app.cursors, &member, cursor.as_deref())
+                })
+                .await?
+        };
+        if !page.changes.is_empty() || page.more || asked.cursor.is_none() {
+            return Ok(Json(page));
+        }
+        let left = until.saturating_sub(app.tools.clock.monotonic());
+        let wake = woken(&mut wakes, changed(property));
+        let news = latchkey_env::timeout(&*app.tools.clock, left, async {
+            tokio::select! {
+                news = wake => news,
+                () = app.closed() => false,
+            }
+        });
+        if news.await != Ok(true) {
+            return Ok(Json(page));
+        }
+    }
+}

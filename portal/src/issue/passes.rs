@@ -1,0 +1,497 @@
+//! Passes: one for each code key and key that it may show codes for, and one for each bound link. Doors learn of them
+//! by statements, phones and pages by sync.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_protocol::api::keys::KeyKind;
+use latchkey_protocol::api::sync::{EntityKind, PassEntity};
+use latchkey_protocol::ids::{CredentialId, DoorId, DoorNumber, KeyId, LinkId, PassId, PropertyId};
+use latchkey_protocol::pass::{DoorSet, MAX_LIFE_SECONDS, Pass, SignedPass};
+use latchkey_protocol::rules::AccessRules;
+use latchkey_protocol::statement::{Addressee, Body};
+
+use super::statements::{self, as_i64};
+use super::{Because, Revoked, Round, compare};
+use crate::fault::Fault;
+use crate::model::change::{self, Audience};
+use crate::model::credential::{self, Record as Credential};
+use crate::model::key::{self, Record as Key};
+use crate::model::member::Member;
+use crate::model::property::{json, text};
+use crate::store::{Row, StoreError, Tx, Wake, params};
+
+const LIFE: TimeDelta = TimeDelta::seconds(MAX_LIFE_SECONDS as i64);
+
+/// A pass as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: PassId,
+    pub(crate) key: KeyId,
+    pub(crate) credential: Option<CredentialId>,
+    pub(crate) link: Option<LinkId>,
+    pub(crate) public_key: Vec<u8>,
+    /// Numbers of its doors; none for all.
+    pub(crate) doors: Option<Vec<DoorNumber>>,
+    pub(crate) rules: AccessRules,
+    pub(crate) statement: Vec<u8>,
+    pub(crate) statement_until: DateTime<Utc>,
+    /// The number of its statement in the series for all doors.
+    pub(crate) number: u64,
+    pub(crate) renew_at: DateTime<Utc>,
+    pub(crate) last_used: Option<u64>,
+}
+
+impl Record {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.at(0)?,
+            key: row.at(1)?,
+            credential: row.at(2)?,
+            link: row.at(3)?,
+            public_key: row.at(4)?,
+            doors: json(&row.at::<String>(5)?, "doors of a pass")?,
+            rules: json(&row.at::<String>(6)?, "rules of a pass")?,
+            statement: row.at(7)?,
+            statement_until: row.at(8)?,
+            number: row.at(9)?,
+            renew_at: row.at(10)?,
+            last_used: row.at(11)?,
+        })
+    }
+
+    /// Whether it names this door.
+    pub(crate) fn opens(&self, door: DoorNumber) -> bool {
+        self.doors
+            .as_ref()
+            .is_none_or(|doors| doors.contains(&door))
+    }
+}
+
+/// Makes the passes of a phone's code key: one for each of the person's keys that are alive.
+pub(super) fn remake_of_credential(
+    round: &mut Round,
+    tx: &mut dyn Tx,
+    held: &Credential,
+) -> Result<Vec<PassId>, Fault> {
+    let property = round.property.id;
+    let now = round.tools.now();
+    let keys = key::held_by(tx, property, held.person)?;
+    let (calendar, mut standing) = (
+        round.property.clone(),
+        of_credential(tx, property, held.id)?,
+    );
+    let alive = keys
+        .into_iter()
+        .filter(|key| key.kind == KeyKind::Mobile && key.is_alive(&calendar.calendar(), now));
+    let mut ids = Vec::new();
+    for key in alive {
+        let at = standing.iter().position(|pass| pass.key == key.id);
+        let pass = at.map(|at| standing.swap_remove(at));
+        let holder = Holder::Credential(held.id);
+        ids.push(bring_up_to_date(
+            round,
+            tx,
+            &key,
+            holder,
+            held.public_key.as_bytes(),
+            pass,
+        )?);
+    }
+    for pass in standing {
+        end(round, tx, &pass)?;
+    }
+    Ok(ids)
+}
+
+/// Makes the pass of a key's bound link what it must be now, when there is one.
+pub(super) fn remake_of_link(round: &mut Round, tx: &mut dyn Tx, key: KeyId) -> Result<(), Fault> {
+    let Some(key) = key::load(tx, round.property.id, key)? else {
+        return Ok(());
+    };
+    if key.kind != KeyKind::Qr {
+        return Ok(());
+    }
+    let alive = key.is_alive(&round.property.clone().calendar(), round.tools.now());
+    for pass in of_key(tx, round.property.id, key.id)? {
+        match pass.link {
+            Some(link) if alive => {
+                let public_key = pass.public_key.clone();
+                bring_up_to_date(round, tx, &key, Holder::Link(link), &public_key, Some(pass))?;
+            }
+            _ => end(round, tx, &pass)?,
+        }
+    }
+    Ok(())
+}
+
+/// Makes the first pass of a link.
+pub(crate) fn make_for_link(
+    round: &mut Round,
+    tx: &mut dyn Tx,
+    key: &Key,
+    link: LinkId,
+    public_key: &[u8; 65],
+) -> Result<PassId, Fault> {
+    bring_up_to_date(round, tx, key, Holder::Link(link), public_key, None)
+}
+
+/// Ends the passes of a key's links: a new link takes their place, or none.
+pub(crate) fn end_of_key(round: &mut Round, tx: &mut dyn Tx, key: KeyId) -> Result<(), Fault> {
+    for pass in of_key(tx, round.property.id, key)? {
+        end(round, tx, &pass)?;
+    }
+    Ok(())
+}
+
+/// Ends the passes of a phone's code key.
+pub(super) fn end_of_credential(
+    round: &mut Round,
+    tx: &mut dyn Tx,
+    id: CredentialId,
+) -> Result<(), Fault> {
+    for pass in of_credential(tx, round.property.id, id)? {
+        end(round, tx, &pass)?;
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Holder {
+    Credential(CredentialId),
+    Link(LinkId),
+}
+
+fn bring_up_to_date(
+    round: &mut Round,
+    tx: &mut dyn Tx,
+    key: &Key,
+    holder: Holder,
+    public_key: &[u8],
+    pass: Option<Record>,
+) -> Result<PassId, Fault> {
+    let property = round.property.id;
+    let doors = door_numbers(tx, property, key)?;
+    let Some(pass) = pass else {
+        return make(round, tx, key, holder, public_key, doors);
+    };
+    let loses_doors = match (&pass.doors, &doors) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(old), Some(new)) => old.iter().any(|door| !new.contains(door)),
+    };
+    if loses_doors || compare::takes_away(&pass.rules, &key.rules) {
+        // The old statement may be out in long codes: it has to be cut off by its id.
+        end(round, tx, &pass)?;
+        return make(round, tx, key, holder, public_key, doors);
+    }
+    let due = pass.renew_at <= round.tools.now();
+    if due || pass.doors != doors || pass.rules != key.rules {
+        state(round, tx, key, pass.id, public_key, doors)?;
+        tell(tx, property, pass.id, holder)?;
+    }
+    Ok(pass.id)
+}
+
+fn make(
+    round: &Round,
+    tx: &mut dyn Tx,
+    key: &Key,
+    holder: Holder,
+    public_key: &[u8],
+    doors: Option<Vec<DoorNumber>>,
+) -> Result<PassId, Fault> {
+    let property = round.property.id;
+    let id = PassId(round.tools.random());
+    let (credential, link) = match holder {
+        Holder::Credential(id) => (Some(id), None),
+        Holder::Link(id) => (None, Some(id)),
+    };
+    tx.execute(
+        "INSERT INTO pass (property, id, key_id, credential, link, public_key, doors, rules,
+             statement, statement_until, number, renew_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10)",
+        params![
+            property,
+            id,
+            key.id,
+            credential,
+            link,
+            public_key,
+            text(&doors, "doors")?,
+            text(&key.rules, "rules")?,
+            Vec::<u8>::new(),
+            round.tools.now()
+        ],
+    )?;
+    state(round, tx, key, id, public_key, doors)?;
+    tell(tx, property, id, holder)?;
+    Ok(id)
+}
+
+/// Signs the pass and states it to all doors.
+fn state(
+    round: &Round,
+    tx: &mut dyn Tx,
+    key: &Key,
+    id: PassId,
+    public_key: &[u8],
+    doors: Option<Vec<DoorNumber>>,
+) -> Result<(), Fault> {
+    let (property, now) = (round.property.id, round.tools.now());
+    let mut until = now + LIFE;
+    if let Some(end) = key.rules.range().until() {
+        // A moment behind its rules, so that *expired* is said before *too old*.
+        until = until.min(round.property.offsets.end(end) + TimeDelta::hours(1));
+    }
+    let pass = Pass {
+        id,
+        code_key: credential::public_key(public_key)?,
+        doors: doors.clone().map_or(DoorSet::All, DoorSet::of),
+        rules: key.rules.clone(),
+        until: u32::try_from(until.timestamp()).unwrap_or(u32::MAX),
+    };
+    let signed = round.tools.signer.pass(property, &pass)?;
+    let statement = SignedPass::from_bytes(&signed)
+        .map_err(|error| Fault::Internal(format!("a signed pass: {error}")))?;
+    let number = statements::publish(
+        tx,
+        &round.tools,
+        property,
+        Addressee::All,
+        Body::Pass(statement),
+    )?;
+    // Renewed from half of its life on, unless its key ends before.
+    let renew_at = if until < now + LIFE {
+        until
+    } else {
+        now + LIFE / 2
+    };
+    tx.execute(
+        "UPDATE pass SET doors = ?3, rules = ?4, statement = ?5, statement_until = ?6, number = ?7,
+             renew_at = ?8
+         WHERE property = ?1 AND id = ?2",
+        params![
+            property,
+            id,
+            text(&doors, "doors")?,
+            text(&key.rules, "rules")?,
+            signed,
+            until,
+            as_i64(number)?,
+            renew_at
+        ],
+    )?;
+    Ok(())
+}
+
+fn end(round: &mut Round, tx: &mut dyn Tx, pass: &Record) -> Result<(), Fault> {
+    let (property, now) = (round.property.id, round.tools.now());
+    tx.execute(
+        "UPDATE pass SET ended_at = ?3 WHERE property = ?1 AND id = ?2",
+        params![property, pass.id, now],
+    )?;
+    // What is over by itself needs no place on the list.
+    if pass.statement_until > now {
+        round.revoke(tx, Revoked::Pass(pass.id), pass.key, Because::Withdrawn)?;
+    }
+    tell_holder(tx, property, pass)
+}
+
+fn tell(tx: &mut dyn Tx, property: PropertyId, id: PassId, holder: Holder) -> Result<(), Fault> {
+    match holder {
+        Holder::Credential(credential) => {
+            if let Some(held) = credential::load(tx, property, credential)? {
+                let audience = Audience::Device(held.device);
+                change::tell(tx, property, audience, EntityKind::Pass, &id.to_string())?;
+            }
+        }
+        Holder::Link(_) => tx.wake(Wake::Guests(property)),
+    }
+    Ok(())
+}
+
+/// Says to whoever shows this pass that something about it has changed.
+pub(crate) fn tell_holder(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    pass: &Record,
+) -> Result<(), Fault> {
+    match (pass.credential, pass.link) {
+        (Some(credential), _) => {
+            // A withdrawn credential's device hears of the end, too.
+            let device = tx.first(
+                "SELECT device FROM credential WHERE property = ?1 AND id = ?2",
+                params![property, credential],
+            )?;
+            if let Some(row) = device {
+                let audience = Audience::Device(row.at(0)?);
+                change::tell(
+                    tx,
+                    property,
+                    audience,
+                    EntityKind::Pass,
+                    &pass.id.to_string(),
+                )?;
+            }
+        }
+        (None, _) => tx.wake(Wake::Guests(property)),
+    }
+    Ok(())
+}
+
+fn door_numbers(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    key: &Key,
+) -> Result<Option<Vec<DoorNumber>>, StoreError> {
+    if key.all_doors {
+        return Ok(None);
+    }
+    let rows = tx.query(
+        "SELECT d.number FROM key_door kd
+         JOIN door d ON d.property = kd.property AND d.id = kd.door
+         WHERE kd.property = ?1 AND kd.key_id = ?2 ORDER BY d.number",
+        params![property, key.id],
+    )?;
+    rows.iter()
+        .map(|row| row.at(0).map(DoorNumber))
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+fn of_credential(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    credential: CredentialId,
+) -> Result<Vec<Record>, StoreError> {
+    tx.query(
+        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
+             number, renew_at, last_used
+         FROM pass WHERE property = ?1 AND credential = ?2 AND ended_at IS NULL ORDER BY id",
+        params![property, credential],
+    )?
+    .iter()
+    .map(Record::from_row)
+    .collect()
+}
+
+/// The standing passes of a key's links.
+pub(crate) fn of_key(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    key: KeyId,
+) -> Result<Vec<Record>, StoreError> {
+    tx.query(
+        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
+             number, renew_at, last_used
+         FROM pass WHERE property = ?1 AND key_id = ?2 AND link IS NOT NULL AND ended_at IS NULL",
+        params![property, key],
+    )?
+    .iter()
+    .map(Record::from_row)
+    .collect()
+}
+
+/// The pass of this id, unless it has ended.
+pub(crate) fn load(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    id: PassId,
+) -> Result<Option<Record>, StoreError> {
+    tx.first(
+        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
+             number, renew_at, last_used
+         FROM pass WHERE property = ?1 AND id = ?2 AND ended_at IS NULL",
+        params![property, id],
+    )?
+    .map(|row| Record::from_row(&row))
+    .transpose()
+}
+
+/// The passes whose statements have these numbers: doors have just proved that they know them.
+pub(crate) fn between(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    after: u64,
+    up_to: u64,
+) -> Result<Vec<Record>, StoreError> {
+    tx.query(
+        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
+             number, renew_at, last_used
+         FROM pass WHERE property = ?1 AND number > ?2 AND number <= ?3 AND ended_at IS NULL",
+        params![property, as_i64(after)?, as_i64(up_to)?],
+    )?
+    .iter()
+    .map(Record::from_row)
+    .collect()
+}
+
+/// The doors that have proved, by their signed states, that they know this pass.
+pub(crate) fn known_at(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    pass: &Record,
+) -> Result<Vec<DoorId>, StoreError> {
+    let rows = tx.query(
+        "SELECT d.id, d.number FROM door_state s
+         JOIN door d ON d.property = s.property AND d.id = s.door AND d.generation = s.generation
+         JOIN property p ON p.id = s.property AND p.epoch = s.epoch
+         WHERE s.property = ?1 AND s.number_all >= ?2 ORDER BY d.number",
+        params![property, as_i64(pass.number)?],
+    )?;
+    let mut known = Vec::new();
+    for row in rows {
+        if pass.opens(DoorNumber(row.at(1)?)) {
+            known.push(row.at(0)?);
+        }
+    }
+    Ok(known)
+}
+
+/// A pass as its phone sees it.
+pub(crate) fn entity(
+    tx: &mut dyn Tx,
+    member: &Member,
+    id: PassId,
+) -> Result<Option<PassEntity>, StoreError> {
+    let Some(pass) = load(tx, member.property, id)? else {
+        return Ok(None);
+    };
+    let Some(credential) = pass.credential else {
+        return Ok(None);
+    };
+    let held = credential::load(tx, member.property, credential)?;
+    if held.is_none_or(|held| held.device != member.device) {
+        return Ok(None);
+    }
+    Ok(Some(PassEntity {
+        pass: pass.id,
+        key: pass.key,
+        credential,
+        known_at: known_at(tx, member.property, &pass)?,
+        statement: pass.statement.into(),
+        until: pass.statement_until,
+        last_used: pass.last_used,
+    }))
+}
+
+/// Renews what is due at this property.
+pub(super) fn renew_due(round: &mut Round, tx: &mut dyn Tx) -> Result<(), Fault> {
+    let property = round.property.id;
+    let due = tx.query(
+        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
+             number, renew_at, last_used
+         FROM pass WHERE property = ?1 AND renew_at <= ?2 AND ended_at IS NULL LIMIT 500",
+        params![property, round.tools.now()],
+    )?;
+    for row in due {
+        let pass = Record::from_row(&row)?;
+        match pass.credential {
+            Some(id) => match credential::load(tx, property, id)? {
+                Some(held) => drop(remake_of_credential(round, tx, &held)?),
+                None => end(round, tx, &pass)?,
+            },
+            None => remake_of_link(round, tx, pass.key)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Numbered statements for doors: signed, kept, and told to every phone that may carry them.
+
+use latchkey_protocol::api::sync::{EntityKind, StatementEntity};
+use latchkey_protocol::ids::{DoorId, PropertyId};
+use latchkey_protocol::statement::{Addressee, Body, DoorSettings, PropertySettings};
+
+use crate::fault::Fault;
+use crate::model::change::{self, Audience};
+use crate::model::{audit, property};
+use crate::store::{StoreError, Tx, Wake, params};
+use crate::tools::Tools;
+
+/// Signs the next statement for an addressee and says its number.
+pub(crate) fn publish(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: PropertyId,
+    addressee: Addressee,
+    body: Body,
+) -> Result<u64, Fault> {
+    tx.lock_property(property)?;
+    let epoch = tools.signer.epoch(property)?;
+    let number = last_number(tx, property, addressee, epoch)? + 1;
+    let what = kind_name(&body);
+    let statement = tools.signer.statement(property, addressee, number, body)?;
+    tx.execute(
+        "INSERT INTO statement (property, series, epoch, number, statement, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            property,
+            series(addressee),
+            epoch,
+            as_i64(number)?,
+            statement,
+            tools.now()
+        ],
+    )?;
+    if addressee == Addressee::All {
+        let id = number.to_string();
+        change::tell(tx, property, Audience::Everyone, EntityKind::Statement, &id)?;
+    }
+    let subject = format!("{what} {} {epoch}.{number}", series(addressee));
+    audit::write(tx, tools, property, None, "sign.statement", &subject)?;
+    tx.wake(Wake::Issued(property));
+    Ok(number)
+}
+
+/// The settings by which doors decide, as they are now.
+pub(crate) fn publish_settings(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: &property::Record,
+) -> Result<u64, Fault> {
+    let settings = PropertySettings {
+        offsets: property.offsets.clone(),
+        holidays: property.holidays.clone(),
+    };
+    publish(
+        tx,
+        tools,
+        property.id,
+        Addressee::All,
+        Body::Settings(settings),
+    )
+}
+
+/// What a new property's doors hear first.
+pub(crate) fn publish_first(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: &property::Record,
+) -> Result<(), Fault> {
+    publish_settings(tx, tools, property)?;
+    let settings = Body::DoorSettings(DoorSettings::default());
+    publish(tx, tools, property.id, Addressee::All, settings)?;
+    Ok(())
+}
+
+/// The highest number of a series in this epoch; 0 before the first.
+pub(crate) fn last_number(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    addressee: Addressee,
+    epoch: u32,
+) -> Result<u64, StoreError> {
+    let row = tx.first(
+        "SELECT MAX(number) FROM statement WHERE property = ?1 AND series = ?2 AND epoch = ?3",
+        params![property, series(addressee), epoch],
+    )?;
+    Ok(row
+        .map(|row| row.at::<Option<u64>>(0))
+        .transpose()?
+        .flatten()
+        .unwrap_or(0))
+}
+
+/// The statements of a series after this number, in order; at most `most`.
+pub(crate) fn after(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    addressee: Addressee,
+    epoch: u32,
+    number: u64,
+    most: u32,
+) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    tx.query(
+        "SELECT number, statement FROM statement
+         WHERE property = ?1 AND series = ?2 AND epoch = ?3 AND number > ?4
+         ORDER BY number LIMIT ?5",
+        params![property, series(addressee), epoch, as_i64(number)?, most],
+    )?
+    .iter()
+    .map(|row| Ok((row.at(0)?, row.at(1)?)))
+    .collect()
+}
+
+/// A statement for all doors, as phones carry it.
+pub(crate) fn for_all(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    number: u64,
+) -> Result<Option<StatementEntity>, StoreError> {
+    let epoch = property::epoch(tx, property)?;
+    tx.first(
+        "SELECT statement FROM statement
+         WHERE property = ?1 AND series = ?2 AND epoch = ?3 AND number = ?4",
+        params![property, series(Addressee::All), epoch, as_i64(number)?],
+    )?
+    .map(|row| {
+        Ok(StatementEntity {
+            epoch,
+            number,
+            statement: row.at::<Vec<u8>>(0)?.into(),
+        })
+    })
+    .transpose()
+}
+
+/// The series that a property's signer has given numbers of.
+pub(crate) fn all_series(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    epoch: u32,
+) -> Result<Vec<(Addressee, u64)>, StoreError> {
+    let rows = tx.query(
+        "SELECT series, MAX(number) FROM statement WHERE property = ?1 AND epoch = ?2
+         GROUP BY series",
+        params![property, epoch],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let series: String = row.at(0)?;
+            let addressee = match series.as_str() {
+                "all" => Addressee::All,
+                door => Addressee::Door(
+                    door.parse::<DoorId>()
+                        .map_err(|_| StoreError::Unreadable("series"))?,
+                ),
+            };
+            Ok((addressee, row.at(1)?))
+        })
+        .collect()
+}
+
+fn series(addressee: Addressee) -> String {
+    match addressee {
+        Addressee::All => "all".to_owned(),
+        Addressee::Door(door) => door.to_string(),
+    }
+}
+
+const fn kind_name(body: &Body) -> &'static str {
+    match body {
+        Body::Settings(_) => "settings",
+        Body::DoorSettings(_) => "door-settings",
+        Body::Pass(_) => "pass",
+    }
+}
+
+pub(crate) fn as_i64(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Unreadable("number"))
+}

@@ -1,0 +1,152 @@
+//! Listening: plain, or with TLS of our own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::http::{Shared, router};
+use crate::running::Tls;
+
+/// A client has this long for its handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Certificate or key do not read.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A PEM file.
+    #[error("{file}: {error}")]
+    File {
+        /// Which.
+        file: String,
+        /// Why.
+        error: String,
+    },
+    /// They do not go together.
+    #[error("certificate and key: {0}")]
+    Pair(#[from] rustls::Error),
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// Serves until the portal goes down.
+pub(crate) async fn serve(app: Shared, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let closing = Arc::clone(&app);
+    let closed = async move { closing.closed().await };
+    let clock = Arc::clone(&app.tools.clock);
+    let service = router(app).into_make_service_with_connect_info::<Peer>();
+    let served = match tls {
+        None => {
+            axum::serve(listener, service)
+                .with_graceful_shutdown(closed)
+                .await
+        }
+        Some(acceptor) => {
+            let listener = TlsListener::start(listener, acceptor, clock);
+            axum::serve(listener, service)
+                .with_graceful_shutdown(closed)
+                .await
+        }
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "serving ended");
+    }
+}
+
+/// Reads certificate and key.
+pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
+    let bad = |file: &std::path::Path, error: &dyn std::fmt::Display| TlsError::File {
+        file: file.display().to_string(),
+        error: error.to_string(),
+    };
+    let chain = CertificateDer::pem_file_iter(&tls.cert)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad(&tls.cert, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|error| bad(&tls.key, &error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Connections whose handshake is done; a slow one holds up no other.
+struct TlsListener {
+    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    addr: std::io::Result<SocketAddr>,
+}
+
+impl TlsListener {
+    fn start(
+        listener: TcpListener,
+        acceptor: TlsAcceptor,
+        clock: latchkey_env::SharedClock,
+    ) -> Self {
+        let addr = listener.local_addr();
+        let (done, ready) = mpsc::channel(64);
+        tokio::spawn(async move {
+            let mut listener = listener;
+            loop {
+                let (stream, peer) = tokio::select! {
+                    accepted = Listener::accept(&mut listener) => accepted,
+                    () = done.closed() => return,
+                };
+                let (acceptor, done, clock) = (acceptor.clone(), done.clone(), clock.clone());
+                tokio::spawn(async move {
+                    let handshake = acceptor.accept(stream);
+                    if let Ok(Ok(stream)) =
+                        latchkey_env::timeout(&*clock, HANDSHAKE, handshake).await
+                    {
+                        // Without a receiver the portal goes down.
+                        let _ = done.send((stream, peer)).await;
+                    }
+                });
+            }
+        });
+        Self { ready, addr }
+    }
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.ready.recv().await {
+            Some(ready) => ready,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        match &self.addr {
+            Ok(addr) => Ok(*addr),
+            Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+}

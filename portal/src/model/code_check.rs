@@ -1,0 +1,47 @@
+//! Codes accepted once, over all online doors: compare-and-set on the pass's last accepted issue time.
+
+use latchkey_protocol::ids::{DoorId, PassId, PropertyId};
+use latchkey_protocol::rules::Reason;
+
+use crate::fault::Fault;
+use crate::issue::passes;
+use crate::issue::statements::as_i64;
+use crate::store::{Tx, Wake, params};
+
+/// Whether this door may accept the code: none for yes. A yes is repeated to the same door only, and never taken back.
+pub(crate) fn check(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: DoorId,
+    pass: PassId,
+    issued: u64,
+) -> Result<Option<Reason>, Fault> {
+    let known = tx.first(
+        "SELECT ended_at IS NOT NULL, last_used, last_door FROM pass WHERE property = ?1 AND id = ?2",
+        params![property, pass],
+    )?;
+    let Some(row) = known else {
+        return Ok(Some(Reason::Unknown));
+    };
+    let (ended, last_used, last_door): (bool, Option<u64>, Option<DoorId>) =
+        (row.at(0)?, row.at(1)?, row.at(2)?);
+    if last_used == Some(issued) && last_door == Some(door) {
+        return Ok(None);
+    }
+    if ended {
+        return Ok(Some(Reason::Revoked));
+    }
+    let set = tx.execute(
+        "UPDATE pass SET last_used = ?3, last_door = ?4
+         WHERE property = ?1 AND id = ?2 AND (last_used IS NULL OR last_used < ?3)",
+        params![property, pass, as_i64(issued)?, door],
+    )?;
+    if set == 0 {
+        return Ok(Some(Reason::CodeUsedBefore));
+    }
+    if let Some(pass) = passes::load(tx, property, pass)? {
+        passes::tell_holder(tx, property, &pass)?;
+    }
+    tx.wake(Wake::Guests(property));
+    Ok(None)
+}

@@ -1,0 +1,142 @@
+//! Doors' signed states: how far each has come. Proof of withdrawal and *knows this pass* rest on them alone.
+
+use chrono::{DateTime, Utc};
+use latchkey_protocol::api::problem::ProblemType;
+use latchkey_protocol::doorstate::{DoorState, SignedDoorState};
+use latchkey_protocol::ids::PropertyId;
+
+use super::{controller, door, key_write, property};
+use crate::fault::Fault;
+use crate::issue::passes;
+use crate::issue::statements::as_i64;
+use crate::store::{StoreError, Tx, Wake, params};
+use crate::tools::Tools;
+
+/// Takes a signed state, from the door itself or from a phone that was there. An older one than the last says nothing
+/// new.
+pub(crate) fn take(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    id: PropertyId,
+    bytes: &[u8],
+) -> Result<DoorState, Fault> {
+    let bad = |why: &str| Fault::because(ProblemType::InvalidValue, format!("`state`: {why}"));
+    let signed = SignedDoorState::from_bytes(bytes).map_err(|error| bad(&error.to_string()))?;
+    let (claimed, door, generation) = signed.claimed().map_err(|error| bad(&error.to_string()))?;
+    if claimed != id {
+        return Err(bad("of another property"));
+    }
+    let controller = controller::standing(tx, id, door)?
+        .filter(|controller| controller.generation == generation)
+        .ok_or_else(|| bad("not of the controller that stands there"))?;
+    let state = signed
+        .verify(&controller.reader_key)
+        .map_err(|error| bad(&error.to_string()))?;
+    keep(tx, tools, &state, bytes)?;
+    Ok(state)
+}
+
+fn keep(tx: &mut dyn Tx, tools: &Tools, state: &DoorState, bytes: &[u8]) -> Result<(), Fault> {
+    let (property, door, now) = (state.property, state.door, tools.now());
+    let before = tx.first(
+        "SELECT generation, counter, epoch, number_all FROM door_state
+         WHERE property = ?1 AND door = ?2",
+        params![property, door],
+    )?;
+    let mut known_up_to = 0;
+    if let Some(row) = before {
+        let same_controller = row.at::<u32>(0)? == state.generation.0;
+        if same_controller && row.at::<u64>(1)? >= state.counter {
+            return Ok(());
+        }
+        if same_controller && row.at::<u32>(2)? == state.statements.epoch {
+            known_up_to = row.at(3)?;
+        }
+    }
+    tx.execute(
+        "INSERT INTO door_state (property, door, generation, counter, epoch, list_epoch,
+             list_version, number_all, number_own, state, received_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (property, door) DO UPDATE SET generation = excluded.generation,
+             counter = excluded.counter, epoch = excluded.epoch,
+             list_epoch = excluded.list_epoch, list_version = excluded.list_version,
+             number_all = excluded.number_all, number_own = excluded.number_own,
+             state = excluded.state, received_at = excluded.received_at",
+        params![
+            property,
+            door,
+            state.generation.0,
+            as_i64(state.counter)?,
+            state.statements.epoch,
+            state.list.epoch,
+            as_i64(state.list.version)?,
+            as_i64(state.statements.all)?,
+            as_i64(state.statements.own)?,
+            bytes,
+            now
+        ],
+    )?;
+    let first_seen = tx.execute(
+        "INSERT INTO list_seen (property, door, epoch, version, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (property, door, epoch, version) DO NOTHING",
+        params![
+            property,
+            door,
+            state.list.epoch,
+            as_i64(state.list.version)?,
+            now
+        ],
+    )?;
+    if first_seen > 0 {
+        tell_withdrawals(tx, property, state)?;
+    }
+    door::had_contact(tx, property, door, now)?;
+    if state.statements.epoch == property::epoch(tx, property)? {
+        for pass in passes::between(tx, property, known_up_to, state.statements.all)? {
+            passes::tell_holder(tx, property, &pass)?;
+        }
+    }
+    tx.wake(Wake::Guests(property));
+    Ok(())
+}
+
+/// Keys whose withdrawal this list has brought to one more door look different to staff.
+fn tell_withdrawals(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    state: &DoorState,
+) -> Result<(), StoreError> {
+    let keys = tx.query(
+        "SELECT DISTINCT r.key_id FROM revoked r
+         JOIN door_key k ON k.property = r.property AND k.id = r.key_id
+         WHERE r.property = ?1 AND r.epoch = ?2 AND r.version <= ?3 AND k.withdrawn_at IS NOT NULL
+           AND r.version > COALESCE((SELECT MAX(s.version) FROM list_seen s
+               WHERE s.property = ?1 AND s.door = ?4 AND s.epoch = ?2 AND s.version < ?3), 0)",
+        params![
+            property,
+            state.list.epoch,
+            as_i64(state.list.version)?,
+            state.door
+        ],
+    )?;
+    for row in keys {
+        key_write::tell(tx, property, row.at(0)?, &Default::default())?;
+    }
+    Ok(())
+}
+
+/// When a door first showed, by its signature, this list or a later one.
+pub(crate) fn list_seen_at(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: latchkey_protocol::ids::DoorId,
+    epoch: u32,
+    version: u64,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let row = tx.first(
+        "SELECT MIN(seen_at) FROM list_seen
+         WHERE property = ?1 AND door = ?2 AND (epoch > ?3 OR (epoch = ?3 AND version >= ?4))",
+        params![property, door, epoch, as_i64(version)?],
+    )?;
+    row.map_or(Ok(None), |row| row.at(0))
+}

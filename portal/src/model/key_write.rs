@@ -1,0 +1,333 @@
+//! Issuing, editing and withdrawing keys. What a change takes away is revoked, and what it gives is signed, in the
+//! same operation.
+
+use std::collections::BTreeSet;
+
+use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::sync::EntityKind;
+use latchkey_protocol::ids::{DoorId, KeyId, PersonId, PropertyId};
+use latchkey_protocol::roles::{Action, Role};
+
+use super::change::{self, Audience};
+use super::key::{self, Record};
+use super::member::Member;
+use super::person::{self, normal_name};
+use super::property::text;
+use super::{audit, door, link};
+use crate::fault::Fault;
+use crate::issue::Round;
+use crate::store::{StoreError, Tx, params};
+use crate::tools::Tools;
+
+/// Issues a key.
+pub(crate) fn issue(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    draft: &KeyDraft,
+) -> Result<Key, Fault> {
+    let checked = check(tx, member.property, draft)?;
+    must_to_all(tx, member, Action::IssueKey, draft.kind, &checked.persons)?;
+    let id = insert(tx, tools, member.property, member.person, draft, &checked)?;
+    key::show(tx, member, id, tools.now())
+}
+
+/// Enters a checked key and signs what its holders need.
+pub(crate) fn insert(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: PropertyId,
+    by: PersonId,
+    draft: &KeyDraft,
+    checked: &Checked,
+) -> Result<KeyId, Fault> {
+    let id = KeyId(tools.random());
+    let ordinal = change::next_number(tx, property)?;
+    tx.execute(
+        "INSERT INTO door_key
+             (property, id, ordinal, name, kind, all_doors, rules, created_by, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            property,
+            id,
+            ordinal,
+            &checked.name,
+            key::kind_name(draft.kind),
+            checked.doors.is_none(),
+            text(&draft.rules, "rules")?,
+            by,
+            tools.now()
+        ],
+    )?;
+    write_parts(tx, property, id, checked)?;
+    audit::write(tx, tools, property, Some(by), "key.issue", &id.to_string())?;
+    tell(tx, property, id, &checked.persons)?;
+    show_doors(tx, property, checked, &checked.persons)?;
+    let mut round = Round::begin(tx, tools, property)?;
+    round.key_changed(tx, id, &checked.persons)?;
+    round.finish(tx)?;
+    Ok(id)
+}
+
+/// Writes a key anew.
+pub(crate) fn edit(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    id: KeyId,
+    draft: &KeyDraft,
+) -> Result<Key, Fault> {
+    let before = standing(tx, member, id)?;
+    if before.kind != draft.kind {
+        return Err(Fault::invalid("`kind` cannot be edited: issue another key"));
+    }
+    let checked = check(tx, member.property, draft)?;
+    let held = key::persons(tx, member.property, id)?
+        .into_iter()
+        .collect::<BTreeSet<_>>();
+    let touched: BTreeSet<PersonId> = held.union(&checked.persons).copied().collect();
+    must_to_all(tx, member, Action::EditKey, draft.kind, &touched)?;
+    tx.execute(
+        "UPDATE door_key SET name = ?3, all_doors = ?4, rules = ?5 WHERE property = ?1 AND id = ?2",
+        params![
+            member.property,
+            id,
+            &checked.name,
+            checked.doors.is_none(),
+            text(&draft.rules, "rules")?
+        ],
+    )?;
+    let before_doors = sight(tx, member.property, &before)?;
+    for sql in [
+        "DELETE FROM key_person WHERE property = ?1 AND key_id = ?2",
+        "DELETE FROM key_door WHERE property = ?1 AND key_id = ?2",
+    ] {
+        tx.execute(sql, params![member.property, id])?;
+    }
+    write_parts(tx, member.property, id, &checked)?;
+    audit::write(
+        tx,
+        tools,
+        member.property,
+        Some(member.person),
+        "key.edit",
+        &id.to_string(),
+    )?;
+    tell(tx, member.property, id, &touched)?;
+    show_doors(tx, member.property, &checked, &touched)?;
+    tell_doors(tx, member.property, &before_doors, &touched)?;
+    let mut round = Round::begin(tx, tools, member.property)?;
+    round.key_changed(tx, id, &touched)?;
+    round.finish(tx)?;
+    key::show(tx, member, id, tools.now())
+}
+
+/// Withdraws a key: its grants, passes and links end.
+pub(crate) fn withdraw(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    id: KeyId,
+) -> Result<Key, Fault> {
+    let before = standing(tx, member, id)?;
+    let held: BTreeSet<PersonId> = key::persons(tx, member.property, id)?.into_iter().collect();
+    must_to_all(tx, member, Action::WithdrawKey, before.kind, &held)?;
+    let doors = sight(tx, member.property, &before)?;
+    tx.execute(
+        "UPDATE door_key SET withdrawn_at = ?3 WHERE property = ?1 AND id = ?2",
+        params![member.property, id, tools.now()],
+    )?;
+    link::end_all(tx, member.property, id, tools.now())?;
+    audit::write(
+        tx,
+        tools,
+        member.property,
+        Some(member.person),
+        "key.withdraw",
+        &id.to_string(),
+    )?;
+    tell(tx, member.property, id, &held)?;
+    tell_doors(tx, member.property, &doors, &held)?;
+    let mut round = Round::begin(tx, tools, member.property)?;
+    round.key_changed(tx, id, &held)?;
+    round.finish(tx)?;
+    key::show(tx, member, id, tools.now())
+}
+
+/// A key that the caller may see and that was not withdrawn.
+pub(crate) fn standing(tx: &mut dyn Tx, member: &Member, id: KeyId) -> Result<Record, Fault> {
+    if !member.may(Action::ViewKeys) {
+        return Err(Fault::not_allowed());
+    }
+    let key = key::load(tx, member.property, id)?.ok_or_else(Fault::not_found)?;
+    if key.withdrawn_at.is_some() {
+        return Err(Fault::conflict("this key has been withdrawn"));
+    }
+    Ok(key)
+}
+
+/// Refuses what the caller's role does not allow towards each holder. Whoever opens a QR key's link is a guest.
+pub(crate) fn must_to_all(
+    tx: &mut dyn Tx,
+    member: &Member,
+    action: Action,
+    kind: KeyKind,
+    persons: &BTreeSet<PersonId>,
+) -> Result<(), Fault> {
+    if kind == KeyKind::Qr {
+        let nobody_yet = PersonId([0; 16]);
+        return member.must_to(action, nobody_yet, Role::Guest);
+    }
+    for person in persons {
+        let role =
+            person::role(tx, member.property, *person)?.ok_or(StoreError::Unreadable("holder"))?;
+        member.must_to(action, *person, role)?;
+    }
+    Ok(())
+}
+
+/// What of a draft has been looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    name: String,
+    pub(crate) persons: BTreeSet<PersonId>,
+    /// None: all doors.
+    doors: Option<BTreeSet<DoorId>>,
+}
+
+/// Refuses a draft that is no key.
+pub(crate) fn check(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    draft: &KeyDraft,
+) -> Result<Checked, Fault> {
+    let name = normal_name("name", &draft.name)?;
+    let persons: BTreeSet<PersonId> = draft.persons.iter().copied().collect();
+    match draft.kind {
+        KeyKind::Mobile if persons.is_empty() => {
+            return Err(Fault::invalid("`persons` must name at least one person"));
+        }
+        KeyKind::Qr if !persons.is_empty() => {
+            return Err(Fault::invalid(
+                "`persons` must be empty for a qr key: whoever binds its link holds it",
+            ));
+        }
+        KeyKind::Mobile | KeyKind::Qr => {}
+    }
+    for person in &persons {
+        if person::role(tx, property, *person)?.is_none() {
+            return Err(Fault::invalid(format!(
+                "`persons`: there is no person {person}"
+            )));
+        }
+    }
+    let doors = match &draft.doors {
+        KeyDoors::All => None,
+        KeyDoors::Some(doors) if doors.is_empty() => {
+            return Err(Fault::invalid("`doors` must name at least one door"));
+        }
+        KeyDoors::Some(doors) => Some(doors.iter().copied().collect::<BTreeSet<_>>()),
+    };
+    for id in doors.iter().flatten() {
+        if door::load(tx, property, *id)?.is_none() {
+            return Err(Fault::invalid(format!("`doors`: there is no door {id}")));
+        }
+    }
+    if draft.rules.max_uses().is_some() {
+        return Err(Fault::invalid(
+            "`rules.max_uses`: this portal does not count uses",
+        ));
+    }
+    crate::issue::must_fit(&draft.rules)?;
+    Ok(Checked {
+        name,
+        persons,
+        doors,
+    })
+}
+
+fn write_parts(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    id: KeyId,
+    checked: &Checked,
+) -> Result<(), StoreError> {
+    for person in &checked.persons {
+        tx.execute(
+            "INSERT INTO key_person (property, key_id, person) VALUES (?1, ?2, ?3)",
+            params![property, id, *person],
+        )?;
+    }
+    for door in checked.doors.iter().flatten() {
+        tx.execute(
+            "INSERT INTO key_door (property, key_id, door) VALUES (?1, ?2, ?3)",
+            params![property, id, *door],
+        )?;
+    }
+    Ok(())
+}
+
+/// Says that a key has changed, to those who see all keys and to these holders, past ones included.
+pub(crate) fn tell(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    id: KeyId,
+    persons: &BTreeSet<PersonId>,
+) -> Result<(), StoreError> {
+    let id = id.to_string();
+    change::tell(tx, property, Audience::Keys, EntityKind::Key, &id)?;
+    for person in persons {
+        change::tell(
+            tx,
+            property,
+            Audience::Person(*person),
+            EntityKind::Key,
+            &id,
+        )?;
+    }
+    Ok(())
+}
+
+/// The doors that a key lets its holders see.
+fn sight(tx: &mut dyn Tx, property: PropertyId, key: &Record) -> Result<Vec<DoorId>, StoreError> {
+    if key.all_doors {
+        Ok(door::all(tx, property)?
+            .into_iter()
+            .map(|door| door.id)
+            .collect())
+    } else {
+        key::named_doors(tx, property, key.id)
+    }
+}
+
+fn show_doors(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    checked: &Checked,
+    persons: &BTreeSet<PersonId>,
+) -> Result<(), StoreError> {
+    let doors = match &checked.doors {
+        Some(doors) => doors.iter().copied().collect(),
+        None => door::all(tx, property)?
+            .into_iter()
+            .map(|door| door.id)
+            .collect::<Vec<_>>(),
+    };
+    tell_doors(tx, property, &doors, persons)
+}
+
+/// Tells these people of doors that have come into their sight, or left it.
+fn tell_doors(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    doors: &[DoorId],
+    persons: &BTreeSet<PersonId>,
+) -> Result<(), StoreError> {
+    for person in persons {
+        for door in doors {
+            let audience = Audience::Person(*person);
+            change::tell(tx, property, audience, EntityKind::Door, &door.to_string())?;
+        }
+    }
+    Ok(())
+}

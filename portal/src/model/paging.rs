@@ -1,0 +1,40 @@
+//! Cursors of lists: opaque outside, the last entry's ordinal inside.
+
+use latchkey_protocol::api::Page;
+use latchkey_protocol::api::problem::ProblemType;
+use latchkey_protocol::bytes::Base64;
+
+use crate::fault::Fault;
+
+/// Entries of one page.
+pub(crate) const PAGE: usize = 100;
+
+/// The ordinal after which a page begins.
+pub(crate) fn after(cursor: Option<&str>) -> Result<i64, Fault> {
+    let Some(cursor) = cursor else { return Ok(0) };
+    Base64::from_text(cursor)
+        .ok()
+        .and_then(|bytes| bytes.to_array().ok())
+        .map(i64::from_be_bytes)
+        .filter(|after| *after >= 0)
+        .ok_or_else(|| {
+            Fault::because(
+                ProblemType::BadRequest,
+                "the cursor is not one of this list",
+            )
+        })
+}
+
+/// A page from up to [`PAGE`] + 1 entries with their ordinals.
+pub(crate) fn page<T>(mut items: Vec<(i64, T)>) -> Page<T> {
+    let more = items.len() > PAGE;
+    items.truncate(PAGE);
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|(ordinal, _)| Base64(ordinal.to_be_bytes().to_vec()).to_text());
+    Page {
+        items: items.into_iter().map(|(_, item)| item).collect(),
+        next,
+    }
+}

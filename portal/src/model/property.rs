@@ -1,0 +1,141 @@
+//! Properties: settings, and what everybody there needs to decide and unlock.
+
+use chrono::{DateTime, Utc};
+use latchkey_protocol::api::property::Property;
+use latchkey_protocol::ids::PropertyId;
+use latchkey_protocol::rules::{Calendar, Holidays, Offsets};
+
+use crate::fault::Fault;
+use crate::store::{Row, StoreError, Tx, params};
+
+/// A property as it is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) id: PropertyId,
+    pub(crate) name: String,
+    pub(crate) zone: String,
+    pub(crate) offsets: Offsets,
+    pub(crate) holidays: Holidays,
+    /// Seconds.
+    pub(crate) grant_lifetime: u32,
+    pub(crate) issuer_key: [u8; 65],
+    pub(crate) reader_ca_key: [u8; 65],
+}
+
+impl Record {
+    /// What rules are read with.
+    pub(crate) fn calendar(&self) -> Calendar<'_> {
+        Calendar {
+            offsets: &self.offsets,
+            holidays: &self.holidays,
+        }
+    }
+
+    /// As its members see it.
+    pub(crate) fn view(self) -> Property {
+        Property {
+            id: self.id,
+            name: self.name,
+            offsets: self.offsets,
+            holidays: self.holidays,
+            issuer_key: self.issuer_key[..].into(),
+            reader_ca_key: self.reader_ca_key[..].into(),
+            grant_lifetime: self.grant_lifetime,
+        }
+    }
+
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.at(0)?,
+            name: row.at(1)?,
+            zone: row.at(2)?,
+            offsets: json(&row.at::<String>(3)?, "offsets")?,
+            holidays: json(&row.at::<String>(4)?, "holidays")?,
+            grant_lifetime: row.at(5)?,
+            issuer_key: row.at(6)?,
+            reader_ca_key: row.at(7)?,
+        })
+    }
+}
+
+/// Enters a new property.
+pub(crate) fn insert(
+    tx: &mut dyn Tx,
+    record: &Record,
+    epoch: u32,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO property (id, name, zone, offsets, holidays, grant_lifetime, issuer_key,
+             reader_ca_key, epoch, last_change, last_door, last_audit, audit_head, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11)",
+        params![
+            record.id,
+            &record.name,
+            &record.zone,
+            text(&record.offsets, "offsets")?,
+            text(&record.holidays, "holidays")?,
+            record.grant_lifetime,
+            record.issuer_key,
+            record.reader_ca_key,
+            epoch,
+            Vec::<u8>::new(),
+            now
+        ],
+    )?;
+    Ok(())
+}
+
+/// The property of this id.
+pub(crate) fn load(tx: &mut dyn Tx, id: PropertyId) -> Result<Record, Fault> {
+    let row = tx
+        .first(
+            "SELECT id, name, zone, offsets, holidays, grant_lifetime, issuer_key, reader_ca_key
+             FROM property WHERE id = ?1",
+            params![id],
+        )?
+        .ok_or_else(Fault::not_found)?;
+    Ok(Record::from_row(&row)?)
+}
+
+/// The epoch in which its numbers count.
+pub(crate) fn epoch(tx: &mut dyn Tx, id: PropertyId) -> Result<u32, StoreError> {
+    tx.first("SELECT epoch FROM property WHERE id = ?1", params![id])?
+        .ok_or(StoreError::Unreadable("property"))?
+        .at(0)
+}
+
+/// Keeps a new expansion of its zone.
+pub(crate) fn set_offsets(
+    tx: &mut dyn Tx,
+    id: PropertyId,
+    offsets: &Offsets,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE property SET offsets = ?2 WHERE id = ?1",
+        params![id, text(offsets, "offsets")?],
+    )?;
+    Ok(())
+}
+
+/// All properties of this portal, for what runs by itself.
+pub(crate) fn all(tx: &mut dyn Tx) -> Result<Vec<PropertyId>, StoreError> {
+    tx.query("SELECT id FROM property ORDER BY created_at", &[])?
+        .iter()
+        .map(|row| row.at(0))
+        .collect()
+}
+
+pub(crate) fn json<T: serde::de::DeserializeOwned>(
+    text: &str,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Unreadable(what))
+}
+
+pub(crate) fn text<T: serde::Serialize>(
+    value: &T,
+    what: &'static str,
+) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|_| StoreError::Unreadable(what))
+}

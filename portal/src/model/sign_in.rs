@@ -1,0 +1,114 @@
+//! Signing in: a code by e-mail, good for ten minutes and few tries.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use latchkey_protocol::api::auth::SignInStarted;
+use latchkey_protocol::bytes::Base64;
+
+use super::rate::{self, Limit};
+use super::{outbox, person};
+use crate::auth::secret;
+use crate::fault::Fault;
+use crate::store::{StoreError, Tx, params};
+use crate::tools::Tools;
+
+const LIFE: TimeDelta = TimeDelta::minutes(10);
+const TRIES: i64 = 5;
+const AN_ADDRESS: Limit = Limit {
+    most: 10,
+    seconds: 600,
+};
+const A_PEER: Limit = Limit {
+    most: 600,
+    seconds: 600,
+};
+
+/// Begins a sign-in. The answer and the work are the same whether the address is known or not.
+pub(crate) fn start(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    email: &str,
+    peer: &str,
+) -> Result<SignInStarted, Fault> {
+    let email = person::normal_address(email)?;
+    let now = tools.now();
+    rate::count(tx, &format!("sign-in:{email}"), AN_ADDRESS, now)?;
+    rate::count(tx, &format!("sign-in-from:{peer}"), A_PEER, now)?;
+    let id = Base64(tools.random::<16>().to_vec()).to_text();
+    let code = secret::six_digits(tools.random());
+    let expires_at = now + LIFE;
+    tx.execute(
+        "INSERT INTO sign_in (id, email, code_hash, tries_left, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            &id,
+            &email,
+            secret::code_hash(&id, &code),
+            TRIES,
+            expires_at
+        ],
+    )?;
+    if !person::properties_of(tx, &email)?.is_empty() {
+        let body = format!("code {code}");
+        outbox::post(tx, tools, &email, "Your code for signing in", &body)?;
+    }
+    Ok(SignInStarted {
+        sign_in: id,
+        expires_at,
+    })
+}
+
+/// What a code was good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// It is right, and this device's alone from now on: this address is verified.
+    Verified(String),
+    /// It is not, or is too old, or was tried too often. The try is counted.
+    Wrong,
+}
+
+/// Tries a code. The device that it signed in may try it again: its answer may have been lost.
+pub(crate) fn check(
+    tx: &mut dyn Tx,
+    id: &str,
+    code: &str,
+    jkt: &str,
+    now: DateTime<Utc>,
+) -> Result<Checked, StoreError> {
+    let Some(row) = tx.first(
+        "SELECT email, code_hash, tries_left, expires_at, used_by FROM sign_in WHERE id = ?1",
+        params![id],
+    )?
+    else {
+        return Ok(Checked::Wrong);
+    };
+    let (hash, tries): (Vec<u8>, i64) = (row.at(1)?, row.at(2)?);
+    let expires_at: DateTime<Utc> = row.at(3)?;
+    let used_by: Option<String> = row.at(4)?;
+    let by_another = used_by.is_some_and(|used_by| used_by != jkt);
+    if tries <= 0
+        || now >= expires_at
+        || by_another
+        || !secret::same(&hash, &secret::code_hash(id, code))
+    {
+        tx.execute(
+            "UPDATE sign_in SET tries_left = tries_left - 1 WHERE id = ?1",
+            params![id],
+        )?;
+        return Ok(Checked::Wrong);
+    }
+    tx.execute(
+        "UPDATE sign_in SET used_by = ?2 WHERE id = ?1",
+        params![id, jkt],
+    )?;
+    Ok(Checked::Verified(row.at(0)?))
+}
+
+/// Forgets what is over.
+pub(crate) fn forget(tx: &mut dyn Tx, now: DateTime<Utc>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM sign_in WHERE expires_at <= ?1", params![now])?;
+    tx.execute(
+        "DELETE FROM rate WHERE slot < ?1",
+        params![now.timestamp() / 600 - 1],
+    )?;
+    Ok(())
+}

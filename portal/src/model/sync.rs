@@ -1,0 +1,295 @@
+//! The sync: what changed for one person since a cursor. Cost grows with what changed.
+//!
+//! A cursor is `epoch (4) || number (8) || floor (8) || sight (1) || MAC (8)` for one property and person. While a
+//! first sync runs, `floor` is where the log stood when it began: what was gone by then is not told to somebody who
+//! has never seen it. `sight` is what the role lets see; when that changes, the sync begins again.
+
+use latchkey_protocol::api::problem::ProblemType;
+use latchkey_protocol::api::sync::{
+    Change, Entity, EntityKind, GrantEntity, PassEntity, RevocationEntity, StatementEntity,
+    SyncPage,
+};
+use latchkey_protocol::bytes::Base64;
+use latchkey_protocol::ids::{CredentialId, DoorId, KeyId, PassId, PersonId};
+use latchkey_protocol::roles::Action;
+use ring::hmac;
+
+use super::change::{self, Audience};
+use super::member::Member;
+use super::property;
+use super::{door, event, key, person};
+use crate::fault::Fault;
+use crate::issue::{grants, passes, revocations, statements};
+use crate::store::{StoreError, Tx, params};
+use crate::tools::Tools;
+
+/// Changes of one answer.
+const PAGE: usize = 200;
+const MAC: usize = 8;
+
+/// Makes cursors that nobody can forge.
+pub(crate) struct CursorKey(hmac::Key);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    epoch: u32,
+    number: i64,
+    floor: i64,
+    sight: u8,
+}
+
+impl CursorKey {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    fn write(&self, member: &Member, cursor: Cursor) -> String {
+        let mut bytes = cursor.epoch.to_be_bytes().to_vec();
+        bytes.extend(cursor.number.to_be_bytes());
+        bytes.extend(cursor.floor.to_be_bytes());
+        bytes.push(cursor.sight);
+        let mac = self.mac(member, &bytes);
+        bytes.extend(mac);
+        Base64(bytes).to_text()
+    }
+
+    fn read(&self, member: &Member, text: &str) -> Option<Cursor> {
+        let bytes = Base64::from_text(text).ok()?.0;
+        let (plain, mac) = bytes.split_last_chunk::<MAC>()?;
+        if !crate::auth::secret::same(mac, &self.mac(member, plain)) {
+            return None;
+        }
+        let (epoch, rest) = plain.split_first_chunk()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let (floor, rest) = rest.split_first_chunk()?;
+        let [sight] = rest else { return None };
+        Some(Cursor {
+            epoch: u32::from_be_bytes(*epoch),
+            number: i64::from_be_bytes(*number),
+            floor: i64::from_be_bytes(*floor),
+            sight: *sight,
+        })
+    }
+
+    fn mac(&self, member: &Member, plain: &[u8]) -> [u8; MAC] {
+        let message = [&member.property.0[..], &member.person.0, plain].concat();
+        let mut out = [0; MAC];
+        out.copy_from_slice(&hmac::sign(&self.0, &message).as_ref()[..MAC]);
+        out
+    }
+}
+
+/// One answer.
+pub(crate) fn page(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    cursors: &CursorKey,
+    member: &Member,
+    cursor: Option<&str>,
+) -> Result<SyncPage, Fault> {
+    let epoch = property::epoch(tx, member.property)?;
+    let head = change::last_number(tx, member.property)?;
+    let (audiences, sight) = audiences(member);
+    let from = match cursor {
+        None => Cursor {
+            epoch,
+            number: 0,
+            floor: head,
+            sight,
+        },
+        Some(text) => cursors
+            .read(member, text)
+            .filter(|cursor| {
+                cursor.epoch == epoch && cursor.sight == sight && cursor.number <= head
+            })
+            .ok_or(Fault::new(ProblemType::CursorStale))?,
+    };
+    let (rows, more) = rows(tx, member, &audiences, from.number)?;
+    let number = if more {
+        rows.last().map_or(head, |row| row.number)
+    } else {
+        head
+    };
+    let changes = changes(tx, tools, member, &rows, from.floor)?;
+    // Once the log has been read past it, the floor says nothing any more.
+    let floor = if number >= from.floor { 0 } else { from.floor };
+    Ok(SyncPage {
+        changes,
+        cursor: cursors.write(
+            member,
+            Cursor {
+                number,
+                floor,
+                ..from
+            },
+        ),
+        more,
+        server_time: tools.now(),
+    })
+}
+
+fn audiences(member: &Member) -> (Vec<Audience>, u8) {
+    let mut audiences = vec![
+        Audience::Everyone,
+        Audience::Person(member.person),
+        Audience::Device(member.device),
+    ];
+    let mut sight = 0;
+    let by_role = [
+        (Action::ViewKeys, Some(Audience::Keys)),
+        (Action::ViewPeople, Some(Audience::People)),
+        (Action::ViewAudit, Some(Audience::Events)),
+        (Action::ViewDoors, None),
+    ];
+    for (bit, (action, audience)) in by_role.into_iter().enumerate() {
+        if member.may(action) {
+            sight |= 1 << bit;
+            audiences.extend(audience);
+        }
+    }
+    (audiences, sight)
+}
+
+struct LogRow {
+    number: i64,
+    kind: EntityKind,
+    id: String,
+    /// Whether it was told to this person or device by name: then a thing out of sight is a loss to tell of.
+    personal: bool,
+}
+
+/// What the log has after this number for these audiences, in its order, and whether there is more.
+fn rows(
+    tx: &mut dyn Tx,
+    member: &Member,
+    audiences: &[Audience],
+    after: i64,
+) -> Result<(Vec<LogRow>, bool), StoreError> {
+    let mut all = Vec::new();
+    for audience in audiences {
+        let rows = tx.query(
+            "SELECT number, kind, id FROM change_log
+             WHERE property = ?1 AND audience = ?2 AND number > ?3 ORDER BY number LIMIT ?4",
+            params![member.property, audience.text(), after, PAGE as i64 + 1],
+        )?;
+        for row in rows {
+            all.push(LogRow {
+                number: row.at(0)?,
+                kind: change::kind_of(&row.at::<String>(1)?)?,
+                id: row.at(2)?,
+                personal: !matches!(audience, Audience::Everyone),
+            });
+        }
+    }
+    all.sort_by_key(|row| row.number);
+    let more = all.len() > PAGE;
+    all.truncate(PAGE);
+    Ok((all, more))
+}
+
+fn changes(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    rows: &[LogRow],
+    floor: i64,
+) -> Result<Vec<Change>, Fault> {
+    let mut changes: Vec<Change> = Vec::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        let again = |later: &LogRow| later.kind == row.kind && later.id == row.id;
+        let later = &rows[at + 1..];
+        // The last one stands for all; it must not hide that one of them was personal.
+        if later
+            .iter()
+            .any(|later| again(later) && (later.personal || !row.personal))
+        {
+            continue;
+        }
+        let value = value(tx, tools, member, row.kind, &row.id)?;
+        if value.is_none() && (row.number <= floor || !row.personal) {
+            continue;
+        }
+        let told = |change: &Change| change.kind == row.kind && change.id == row.id;
+        if !changes.iter().any(told) {
+            changes.push(Change {
+                kind: row.kind,
+                id: row.id.clone(),
+                value,
+            });
+        }
+    }
+    Ok(changes)
+}
+
+/// The latest form of a thing as this member sees it; none when it is gone or out of sight.
+fn value(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    kind: EntityKind,
+    id: &str,
+) -> Result<Option<Entity>, Fault> {
+    let property = member.property;
+    Ok(match kind {
+        EntityKind::Property => Some(Entity::Property(Box::new(
+            property::load(tx, property)?.view(),
+        ))),
+        EntityKind::Door => {
+            let id: DoorId = parse(id)?;
+            if door::is_visible(tx, member, id)? {
+                door::load(tx, property, id)?.map(|door| Entity::Door(Box::new(door)))
+            } else {
+                None
+            }
+        }
+        EntityKind::Key => {
+            let record = property::load(tx, property)?;
+            let id: KeyId = parse(id)?;
+            match key::load(tx, property, id)? {
+                Some(key) => key::view(tx, member, &record.calendar(), key, tools.now())?
+                    .map(|key| Entity::Key(Box::new(key))),
+                None => None,
+            }
+        }
+        EntityKind::Person if member.may(Action::ViewPeople) => {
+            let id: PersonId = parse(id)?;
+            person::load(tx, property, id)?.map(|person| Entity::Person(Box::new(person)))
+        }
+        EntityKind::Person => None,
+        EntityKind::Event => {
+            event::visible(tx, member, parse(id)?)?.map(|event| Entity::Event(Box::new(event)))
+        }
+        EntityKind::Grant => {
+            let (credential, index) = id
+                .split_once('.')
+                .ok_or(StoreError::Unreadable("grant id"))?;
+            let credential: CredentialId = parse(credential)?;
+            let index = index
+                .parse()
+                .map_err(|_| StoreError::Unreadable("grant id"))?;
+            let entity: Option<GrantEntity> = grants::entity(tx, member, credential, index)?;
+            entity.map(Entity::Grant)
+        }
+        EntityKind::Pass => {
+            let id: PassId = parse(id)?;
+            let entity: Option<PassEntity> = passes::entity(tx, member, id)?;
+            entity.map(Entity::Pass)
+        }
+        EntityKind::Revocation => {
+            let entity: Option<RevocationEntity> = revocations::newest(tx, property)?;
+            entity.map(Entity::Revocation)
+        }
+        EntityKind::Statement => {
+            let number = id
+                .parse()
+                .map_err(|_| StoreError::Unreadable("statement id"))?;
+            let entity: Option<StatementEntity> = statements::for_all(tx, property, number)?;
+            entity.map(Entity::Statement)
+        }
+    })
+}
+
+fn parse<T: std::str::FromStr>(id: &str) -> Result<T, StoreError> {
+    id.parse()
+        .map_err(|_| StoreError::Unreadable("id in the change log"))
+}

@@ -1,0 +1,66 @@
+//! `GET /v1/properties/{property}/doors/{door}/relay`: a phone's bytes to a door and back. The relaying part forwards
+//! and cannot forge: what it carries is Aliro's.
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use latchkey_protocol::api::problem::ProblemType;
+use latchkey_protocol::ids::{DoorId, PropertyId};
+
+use crate::door_socket::RelayLine;
+use crate::fault::Fault;
+use crate::http::{Caller, Problems, Shared};
+use crate::model::{door, member};
+
+const LARGEST_MESSAGE: usize = 64 * 1024;
+
+/// A phone's WebSocket to a door. Binary messages; their bounds mean nothing.
+#[utoipa::path(get, path = "/v1/properties/{property}/doors/{door}/relay", tag = "doors",
+    params(("property" = PropertyId, Path), ("door" = DoorId, Path)),
+    responses((status = 101, description = "A WebSocket"), Problems))]
+pub(crate) async fn relay(
+    State(app): State<Shared>,
+    Path((property, door)): Path<(PropertyId, DoorId)>,
+    Caller(caller): Caller,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Fault> {
+    app.store
+        .read(move |tx| {
+            let member = member::of(tx, &caller, property)?;
+            let visible =
+                door::is_visible(tx, &member, door)? && door::load(tx, property, door)?.is_some();
+            visible.then_some(()).ok_or_else(Fault::not_found)
+        })
+        .await?;
+    let line = app.doors.relay(property, door).await;
+    let line = line.ok_or(Fault::new(ProblemType::DoorOffline))?;
+    let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| carry(app, socket, line)))
+}
+
+async fn carry(app: Shared, mut phone: WebSocket, mut line: RelayLine) {
+    loop {
+        tokio::select! {
+            heard = phone.recv() => match heard {
+                Some(Ok(Message::Binary(bytes))) => {
+                    if !line.send(bytes.to_vec()).await {
+                        break;
+                    }
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                _ => break,
+            },
+            bytes = line.from_door.recv() => match bytes {
+                Some(bytes) => {
+                    if phone.send(Message::Binary(bytes.into())).await.is_err() {
+                        break;
+                    }
+                }
+                None => break,
+            },
+            () = app.closed() => break,
+        }
+    }
+    // The phone may be gone already.
+    let _ = phone.send(Message::Close(None)).await;
+}

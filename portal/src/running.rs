@@ -1,0 +1,350 @@
+//! A running portal: its parts put together, its background tasks, its end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use latchkey_env::{SharedClock, SharedRandom, ticks};
+use latchkey_protocol::statement::Addressee;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::app::App;
+use crate::auth::nonce::Nonces;
+use crate::auth::origin::Origin;
+use crate::door_socket::Hub;
+use crate::fault::Fault;
+use crate::http::Shared;
+use crate::issue::{renewal, revocations, statements};
+use crate::listen::{self, TlsError};
+use crate::metrics::Metrics;
+use crate::model::sync::CursorKey;
+use crate::model::{door, housekeeping, property, secrets};
+use crate::notify::{self, MailRoute, SmtpError};
+use crate::signer::embedded::EmbeddedSigner;
+use crate::signer::{Series, SignerError};
+use crate::store::{Store, StoreError, Tx, Wake};
+use crate::tools::Tools;
+
+/// How often what is due is renewed and what is over forgotten.
+const ROUNDS: Duration = Duration::from_secs(300);
+
+/// What a portal needs in order to start.
+#[derive(Clone)]
+pub struct Config {
+    /// Folder of its database and, in a folder of its own, its signer.
+    pub data: PathBuf,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its address as its users know it; by default `http://` and where it listens.
+    pub public_url: Option<Url>,
+    /// Certificate and key, when it speaks TLS itself.
+    pub tls: Option<Tls>,
+    /// Where letters go.
+    pub mail: MailRoute,
+    /// Its time.
+    pub clock: SharedClock,
+    /// Its randomness.
+    pub random: SharedRandom,
+}
+
+/// PEM files.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The certificate and its chain.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Why a portal did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder cannot be made.
+    #[error("the data folder {}: {error}", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("listening on {listen}: {error}")]
+    Listen {
+        /// Where.
+        listen: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The store does not open.
+    #[error("the database: {0}")]
+    Store(String),
+    /// The signer does not open.
+    #[error("{0}")]
+    Signer(String),
+    /// Certificate or key do not read.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The mail server's settings do not read.
+    #[error("{0}")]
+    Mail(String),
+    /// The public URL is none.
+    #[error("the public URL {0} must be http or https and have a host")]
+    PublicUrl(Url),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<Fault> for StartError {
+    fn from(error: Fault) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<SignerError> for StartError {
+    fn from(error: SignerError) -> Self {
+        Self::Signer(error.to_string())
+    }
+}
+
+impl From<SmtpError> for StartError {
+    fn from(error: SmtpError) -> Self {
+        Self::Mail(error.to_string())
+    }
+}
+
+/// Opens store and signer in a data folder.
+pub(crate) fn open(
+    data: &Path,
+    clock: SharedClock,
+    random: SharedRandom,
+) -> Result<(Store, Tools), StartError> {
+    std::fs::create_dir_all(data).map_err(|error| StartError::Folder {
+        folder: data.to_owned(),
+        error,
+    })?;
+    let store = Store::open_sqlite(&data.join("portal.db"))?;
+    let signer = EmbeddedSigner::open(
+        &data.join("signer"),
+        Arc::clone(&clock),
+        Arc::clone(&random),
+    )?;
+    Ok((
+        store,
+        Tools {
+            clock,
+            random,
+            signer: Arc::new(signer),
+        },
+    ))
+}
+
+/// A portal that runs within this process.
+pub struct Portal {
+    addr: SocketAddr,
+    url: String,
+    closing: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Portal {
+    /// Starts a portal; it serves when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let (store, tools) = open(&config.data, config.clock, config.random)?;
+        let courier = notify::courier(&config.mail)?;
+        let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
+        let listener = TcpListener::bind(config.listen).await;
+        let listen_error = |error| StartError::Listen {
+            listen: config.listen,
+            error,
+        };
+        let listener = listener.map_err(listen_error)?;
+        let addr = listener.local_addr().map_err(listen_error)?;
+        let public_url = public_url(config.public_url, addr, tls.is_some())?;
+        let origin = Origin::new(public_url);
+        let url = origin.url("");
+
+        let (closing, closed) = watch::channel(false);
+        let (dpop, cursors) = {
+            let tools = tools.clone();
+            let keys = move |tx: &mut dyn Tx| {
+                Ok::<_, StoreError>((
+                    secrets::named(tx, &tools, "dpop-nonces")?,
+                    secrets::named(tx, &tools, "cursors")?,
+                ))
+            };
+            store.write(keys).await?
+        };
+        let app = Arc::new(App {
+            tools,
+            store,
+            origin,
+            nonces: Nonces::new(&dpop),
+            cursors: CursorKey::new(&cursors),
+            doors: Hub::default(),
+            metrics: Metrics::new(),
+            closing: closed,
+        });
+        begin(&app).await?;
+        let tasks = vec![
+            tokio::spawn(notify::run(Arc::clone(&app), courier)),
+            tokio::spawn(rounds(Arc::clone(&app))),
+            tokio::spawn(confirm_all(Arc::clone(&app), app.store.wakes())),
+            tokio::spawn(listen::serve(app, listener, tls)),
+        ];
+        Ok(Self {
+            addr,
+            url,
+            closing,
+            tasks,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Its address as its users know it, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends it: no new requests, running ones finish, doors and pages are told.
+    pub async fn shutdown(mut self) {
+        self.closing.send_replace(true);
+        for task in std::mem::take(&mut self.tasks) {
+            // A task that panicked has said so already.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Portal {
+    /// Without a [shutdown](Portal::shutdown), it ends by itself.
+    fn drop(&mut self) {
+        self.closing.send_replace(true);
+    }
+}
+
+fn public_url(given: Option<Url>, addr: SocketAddr, tls: bool) -> Result<Url, StartError> {
+    let url = match given {
+        Some(url) => url,
+        None => {
+            let scheme = if tls { "https" } else { "http" };
+            format!("{scheme}://{addr}")
+                .parse()
+                .map_err(|error| StartError::Mail(format!("{addr}: {error}")))?
+        }
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(StartError::PublicUrl(url));
+    }
+    Ok(url)
+}
+
+/// What is set right at the start: no door is connected yet, and what was committed counts as given out.
+async fn begin(app: &Shared) -> Result<(), Fault> {
+    let properties = app
+        .store
+        .read(|tx| Ok::<_, Fault>(property::all(tx)?))
+        .await?;
+    for id in properties {
+        app.store
+            .write(move |tx| Ok::<_, Fault>(door::all_disconnected(tx, id)?))
+            .await?;
+        confirm(app, id).await?;
+    }
+    Ok(())
+}
+
+/// Renews and forgets, now and then.
+async fn rounds(app: Shared) {
+    let mut beat = ticks(Arc::clone(&app.tools.clock), ROUNDS);
+    loop {
+        if let Err(error) = round(&app).await {
+            tracing::error!(%error, "a round of renewals failed");
+        }
+        tokio::select! {
+            () = beat.tick() => {}
+            () = app.closed() => return,
+        }
+    }
+}
+
+async fn round(app: &Shared) -> Result<(), Fault> {
+    let tools = app.tools.clone();
+    app.store
+        .write(move |tx| housekeeping::run(tx, &tools))
+        .await?;
+    for id in app
+        .store
+        .read(|tx| Ok::<_, Fault>(property::all(tx)?))
+        .await?
+    {
+        let tools = app.tools.clone();
+        app.store
+            .write(move |tx| renewal::run(tx, &tools, id))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tells the signer of numbers that are committed.
+async fn confirm_all(app: Shared, mut wakes: broadcast::Receiver<Wake>) {
+    loop {
+        let wake = tokio::select! {
+            wake = wakes.recv() => wake,
+            () = app.closed() => return,
+        };
+        let outcome = match wake {
+            Ok(Wake::Issued(id)) => confirm(&app, id).await,
+            // What was missed is confirmed with the next one.
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => Ok(()),
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if let Err(error) = outcome {
+            tracing::error!(%error, "committed numbers could not be confirmed to the signer");
+        }
+    }
+}
+
+async fn confirm(app: &Shared, id: latchkey_protocol::ids::PropertyId) -> Result<(), Fault> {
+    let tools = app.tools.clone();
+    // A reader sees committed numbers only.
+    app.store
+        .read(move |tx| {
+            let epoch = tools.signer.epoch(id)?;
+            for (addressee, number) in statements::all_series(tx, id, epoch)? {
+                confirm_one(&tools, id, Series::Statements(addressee), number)?;
+            }
+            let list = revocations::number(tx, id)?;
+            if list.epoch == epoch {
+                confirm_one(&tools, id, Series::Lists, list.version)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn confirm_one(
+    tools: &Tools,
+    id: latchkey_protocol::ids::PropertyId,
+    series: Series,
+    number: u64,
+) -> Result<(), Fault> {
+    debug_assert!(number > 0 || matches!(series, Series::Statements(Addressee::All)));
+    Ok(tools.signer.confirm(id, series, number)?)
+}

@@ -1,0 +1,351 @@
+//! The signer within the portal's process.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aliro::certificate::CertificateRequest;
+use aliro::crypto::{PublicKey, Signature};
+use aliro::document::Timestamp;
+use aliro::document::issuer::{SALT_LEN, Unsigned};
+use chrono::DateTime;
+use latchkey_env::{SharedClock, SharedRandom, random_array};
+use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer};
+use latchkey_protocol::commissioning::certificate_subject;
+use latchkey_protocol::doorstate::ListNumber;
+use latchkey_protocol::grant::{self, GrantError, GrantRequest, Lifetime};
+use latchkey_protocol::ids::{DoorId, Generation, PropertyId};
+use latchkey_protocol::pass::{MAX_LIFE_SECONDS, Pass, SignedPass};
+use latchkey_protocol::revocation::Revocations;
+use latchkey_protocol::statement::{Addressee, Body, SignedStatement, Statement};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+use super::files::Files;
+use super::state::State;
+use super::steady::SteadyClock;
+use super::{GrantDraft, PublicKeys, Series, SignedDocument, SignedGrant, Signer, SignerError};
+
+const ISSUER: &str = "issuer.pk8";
+const READER_CA: &str = "reader-ca.pk8";
+const STATE: &str = "state.json";
+
+/// Keys and state of all properties, in a folder of its own beside the database.
+pub(crate) struct EmbeddedSigner {
+    files: Files,
+    clock: SteadyClock,
+    random: SharedRandom,
+    properties: Mutex<HashMap<PropertyId, Property>>,
+}
+
+struct Property {
+    issuer: Key,
+    reader_ca: Key,
+    state: State,
+}
+
+struct Key {
+    pair: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+impl Key {
+    fn read(pkcs8: &[u8]) -> Result<Self, SignerError> {
+        let random = SystemRandom::new();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &random)
+            .map_err(|error| SignerError::Files(format!("a key does not read: {error}")))?;
+        let public = PublicKey::from_uncompressed(pair.public_key().as_ref())
+            .map_err(|error| SignerError::Files(error.to_string()))?;
+        Ok(Self { pair, public })
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), message)
+            .map_err(|_| SignerError::NotSignable("no randomness".to_owned()))?;
+        Signature::from_slice(signature.as_ref()).map_err(not_signable)
+    }
+}
+
+fn not_signable(error: impl std::fmt::Display) -> SignerError {
+    SignerError::NotSignable(error.to_string())
+}
+
+impl EmbeddedSigner {
+    /// Opens the signer's folder, or makes it.
+    pub(crate) fn open(
+        folder: &Path,
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Result<Self, SignerError> {
+        let files = Files::open(folder)?;
+        let mut properties = HashMap::new();
+        for id in files.properties()? {
+            let state = serde_json::from_slice(&files.read(id, STATE)?)
+                .map_err(|error| SignerError::Files(format!("{STATE}: {error}")))?;
+            let property = Property {
+                issuer: Key::read(&files.read(id, ISSUER)?)?,
+                reader_ca: Key::read(&files.read(id, READER_CA)?)?,
+                state,
+            };
+            properties.insert(id, property);
+        }
+        Ok(Self {
+            files,
+            clock: SteadyClock::new(clock),
+            random,
+            properties: Mutex::new(properties),
+        })
+    }
+
+    fn properties(&self) -> MutexGuard<'_, HashMap<PropertyId, Property>> {
+        self.properties
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(
+        &self,
+        id: PropertyId,
+        work: impl FnOnce(&mut Property) -> Result<T, SignerError>,
+    ) -> Result<T, SignerError> {
+        let mut properties = self.properties();
+        let property = match properties.entry(id) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            // `property create` may have made it beside a running portal.
+            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(self.load(id)?),
+        };
+        work(property)
+    }
+
+    fn load(&self, id: PropertyId) -> Result<Property, SignerError> {
+        let state = self
+            .files
+            .read(id, STATE)
+            .map_err(|_| SignerError::UnknownProperty)?;
+        Ok(Property {
+            issuer: Key::read(&self.files.read(id, ISSUER)?)?,
+            reader_ca: Key::read(&self.files.read(id, READER_CA)?)?,
+            state: serde_json::from_slice(&state)
+                .map_err(|error| SignerError::Files(format!("{STATE}: {error}")))?,
+        })
+    }
+
+    fn keep(&self, id: PropertyId, state: &State) -> Result<(), SignerError> {
+        let bytes = serde_json::to_vec_pretty(state).map_err(not_signable)?;
+        self.files.write(id, STATE, &bytes)
+    }
+
+    fn new_key(&self, id: PropertyId, name: &str) -> Result<Key, SignerError> {
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+            .map_err(|_| SignerError::Files("no randomness for a key".to_owned()))?;
+        self.files.write(id, name, pkcs8.as_ref())?;
+        Key::read(pkcs8.as_ref())
+    }
+
+    fn signed_time(&self, after: Option<i64>) -> Result<Timestamp, SignerError> {
+        let now = self.clock.now()?.timestamp();
+        timestamp(after.map_or(now, |after| now.max(after + 1)))
+    }
+}
+
+fn finish(unsigned: Unsigned, signature: Signature) -> Result<Vec<u8>, SignerError> {
+    let document = unsigned.finish(signature).map_err(not_signable)?;
+    Ok(document.as_bytes().to_vec())
+}
+
+fn timestamp(seconds: i64) -> Result<Timestamp, SignerError> {
+    Timestamp::from_epoch(seconds).ok_or_else(|| not_signable("a time out of reach"))
+}
+
+impl Signer for EmbeddedSigner {
+    fn create(&self, property: PropertyId) -> Result<PublicKeys, SignerError> {
+        let issuer = self.new_key(property, ISSUER)?;
+        let reader_ca = self.new_key(property, READER_CA)?;
+        let keys = PublicKeys {
+            issuer: issuer.public,
+            reader_ca: reader_ca.public,
+        };
+        let state = State::new(self.clock.now()?);
+        // Last: a folder without it is not a property's.
+        self.keep(property, &state)?;
+        self.properties().insert(
+            property,
+            Property {
+                issuer,
+                reader_ca,
+                state,
+            },
+        );
+        Ok(keys)
+    }
+
+    fn epoch(&self, property: PropertyId) -> Result<u32, SignerError> {
+        self.with(property, |property| Ok(property.state.epoch))
+    }
+
+    fn iteration(&self, property: PropertyId) -> Result<u64, SignerError> {
+        self.with(property, |property| Ok(property.state.iteration))
+    }
+
+    fn statement(
+        &self,
+        property: PropertyId,
+        addressee: Addressee,
+        number: u64,
+        body: Body,
+    ) -> Result<Vec<u8>, SignerError> {
+        self.clock.now()?;
+        self.with(property, |keys| {
+            keys.state.check(Series::Statements(addressee), number)?;
+            let epoch = keys.state.epoch;
+            let payload = Statement {
+                property,
+                addressee,
+                epoch,
+                number,
+                body,
+            }
+            .payload();
+            let signature = keys.issuer.sign(&Statement::to_be_signed(&payload))?;
+            Ok(SignedStatement::new(payload, signature).to_bytes())
+        })
+    }
+
+    fn pass(&self, property: PropertyId, pass: &Pass) -> Result<Vec<u8>, SignerError> {
+        let latest = self.clock.now()?.timestamp() + i64::from(MAX_LIFE_SECONDS);
+        let latest = u32::try_from(latest).unwrap_or(u32::MAX);
+        let pass = Pass {
+            until: pass.until.min(latest),
+            ..pass.clone()
+        };
+        let payload = pass.payload().map_err(not_signable)?;
+        self.with(property, |keys| {
+            let signature = keys.issuer.sign(&Pass::to_be_signed(property, &payload))?;
+            Ok(SignedPass::new(payload, signature).to_bytes())
+        })
+    }
+
+    fn time(
+        &self,
+        property: PropertyId,
+        door: DoorId,
+        nonce: [u8; 16],
+    ) -> Result<Vec<u8>, SignerError> {
+        let now = self.clock.now()?.timestamp_millis();
+        let unix_ms = u64::try_from(now).map_err(not_signable)?;
+        self.with(property, |keys| {
+            let payload = TimeAnswer {
+                property,
+                door,
+                nonce,
+                unix_ms,
+            }
+            .payload();
+            let signature = keys.issuer.sign(&TimeAnswer::to_be_signed(&payload))?;
+            Ok(SignedTimeAnswer::new(payload, signature).to_bytes())
+        })
+    }
+
+    fn grant(&self, property: PropertyId, draft: GrantDraft) -> Result<SignedGrant, SignerError> {
+        let now = self.clock.now()?;
+        let signed = self.signed_time(draft.signed_after)?.epoch();
+        self.with(property, |keys| {
+            if keys.state.note_grant(draft.lifetime, now) {
+                self.keep(property, &keys.state)?;
+            }
+            let request = GrantRequest {
+                issuer: &keys.issuer.public,
+                holder: &draft.holder,
+                keys: &draft.keys,
+                offsets: &draft.offsets,
+                lifetime: Lifetime {
+                    signed,
+                    seconds: draft.lifetime,
+                    iteration: keys.state.iteration,
+                },
+            };
+            let salt = || random_array::<SALT_LEN>(&*self.random);
+            let grant = grant::prepare(&request, salt).map_err(|error| match error {
+                GrantError::TooManyKeys(_) => SignerError::TooManyKeys,
+                error => not_signable(error),
+            })?;
+            let documents = grant.documents.into_iter().map(|document| {
+                let signature = keys.issuer.sign(&document.unsigned.to_be_signed())?;
+                let valid_until = DateTime::from_timestamp(document.valid_until, 0);
+                Ok(SignedDocument {
+                    doors: document.doors,
+                    keys: document.keys,
+                    document: finish(document.unsigned, signature)?,
+                    valid_until: valid_until.ok_or_else(|| not_signable("a time out of reach"))?,
+                })
+            });
+            Ok(SignedGrant {
+                documents: documents.collect::<Result<_, SignerError>>()?,
+                elements: grant.elements,
+                signed,
+            })
+        })
+    }
+
+    fn revocation_list(
+        &self,
+        property: PropertyId,
+        version: u64,
+        list: Revocations,
+        signed_after: Option<i64>,
+    ) -> Result<(ListNumber, i64, Vec<u8>), SignerError> {
+        let signed = self.signed_time(signed_after)?;
+        self.with(property, |keys| {
+            keys.state.check(Series::Lists, version)?;
+            let number = ListNumber {
+                epoch: keys.state.epoch,
+                version,
+            };
+            let list = Revocations { number, ..list };
+            let unsigned = list
+                .prepare(&keys.issuer.public, signed, random_array(&*self.random))
+                .map_err(not_signable)?;
+            let signature = keys.issuer.sign(&unsigned.to_be_signed())?;
+            Ok((number, signed.epoch(), finish(unsigned, signature)?))
+        })
+    }
+
+    fn certificate(
+        &self,
+        property: PropertyId,
+        door: DoorId,
+        generation: Generation,
+        reader_key: PublicKey,
+    ) -> Result<Vec<u8>, SignerError> {
+        let mut serial: [u8; 8] = random_array(&*self.random);
+        // A positive number without leading zeros (RFC 5280, section 4.1.2.2).
+        serial[0] = serial[0] & 0x7f | 0x40;
+        self.with(property, |keys| {
+            let request = CertificateRequest::new(reader_key)
+                .subject(&certificate_subject(door, generation))
+                .and_then(|request| request.serial(&serial))
+                .map_err(not_signable)?;
+            let signature = keys
+                .reader_ca
+                .sign(&request.to_be_signed(&keys.reader_ca.public))?;
+            Ok(request.assemble(&signature).compress().as_bytes().to_vec())
+        })
+    }
+
+    fn confirm(
+        &self,
+        property: PropertyId,
+        series: Series,
+        number: u64,
+    ) -> Result<(), SignerError> {
+        self.with(property, |keys| {
+            if keys.state.confirm(series, number) {
+                self.keep(property, &keys.state)?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! The signer: holds the issuer and reader CA keys of each property and signs what doors obey. It stands behind a
+//! trait, so that it can be a process of its own; embedded by default ([`embedded::EmbeddedSigner`]).
+//!
+//! It keeps its own state outside every backup of the portal's database: the epoch, `validityIteration`, how far the
+//! numbers have come. It reads its own clock, takes no time from callers, and refuses once that clock has stepped
+//! against the monotonic one.
+//!
+//! **Numbers.** The portal asks for the next number of a series within the transaction that keeps the statement. A
+//! transaction may be lost after the signer has signed, so a number counts as given out only once it was
+//! [confirmed](Signer::confirm) after the commit; up to there the signer never signs a number again. A portal that asks
+//! for a confirmed number was restored from a backup: [`SignerError::Behind`].
+
+pub(crate) mod embedded;
+mod files;
+mod state;
+mod steady;
+
+use aliro::crypto::PublicKey;
+use chrono::{DateTime, Utc};
+use latchkey_protocol::doorstate::ListNumber;
+use latchkey_protocol::grant::KeyAt;
+use latchkey_protocol::ids::{DoorId, DoorNumber, ElementId, Generation, PropertyId};
+use latchkey_protocol::pass::Pass;
+use latchkey_protocol::revocation::Revocations;
+use latchkey_protocol::rules::Offsets;
+use latchkey_protocol::statement::{Addressee, Body};
+
+/// The public keys of a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PublicKeys {
+    /// Signs grants, lists and statements.
+    pub(crate) issuer: PublicKey,
+    /// Signs door certificates.
+    pub(crate) reader_ca: PublicKey,
+}
+
+/// A grant to sign; dates and iteration are the signer's to set.
+#[derive(Debug, Clone)]
+pub(crate) struct GrantDraft {
+    /// The access credential that it is bound to.
+    pub(crate) holder: PublicKey,
+    /// All that it opens.
+    pub(crate) keys: Vec<KeyAt>,
+    /// The property's zone.
+    pub(crate) offsets: Offsets,
+    /// How long it is to hold, in seconds from now.
+    pub(crate) lifetime: u32,
+    /// The latest `signed` of this credential's documents: the new ones are later.
+    pub(crate) signed_after: Option<i64>,
+}
+
+/// A signed grant.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedGrant {
+    /// Its documents; the first one serves doors that none names.
+    pub(crate) documents: Vec<SignedDocument>,
+    /// For each key of the draft, the element that it stands in.
+    pub(crate) elements: Vec<ElementId>,
+    /// `signed` of all of them, seconds since 1970.
+    pub(crate) signed: i64,
+}
+
+/// One document of a grant.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedDocument {
+    /// The doors that it names.
+    pub(crate) doors: Vec<DoorNumber>,
+    /// Which keys of the draft it carries.
+    pub(crate) keys: Vec<usize>,
+    /// CBOR.
+    pub(crate) document: Vec<u8>,
+    /// When it ends.
+    pub(crate) valid_until: DateTime<Utc>,
+}
+
+/// Why nothing was signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignerError {
+    /// It has no keys of this property.
+    #[error("the signer has no keys of this property")]
+    UnknownProperty,
+    /// Its clock has stepped: a wrong time signed is worse than none.
+    #[error("the signer's clock has stepped by {seconds} s; set it right and start again")]
+    ClockStepped {
+        /// By how many seconds, forward positive.
+        seconds: i64,
+    },
+    /// The portal asks for a number that was given out before: it was restored from a backup.
+    #[error(
+        "the portal asks for number {asked}, but {confirmed} was given out: was it restored from a backup?"
+    )]
+    Behind {
+        /// What it asks for.
+        asked: u64,
+        /// What was given out.
+        confirmed: u64,
+    },
+    /// A person would hold more keys at one door than a grant can say.
+    #[error("one person would hold too many keys at one door")]
+    TooManyKeys,
+    /// What it was asked to sign cannot be said in its format.
+    #[error("cannot be signed: {0}")]
+    NotSignable(String),
+    /// Its keys or its state cannot be read or kept.
+    #[error("the signer's files: {0}")]
+    Files(String),
+}
+
+/// A series of numbers without gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Series {
+    /// Statements for an addressee.
+    Statements(Addressee),
+    /// Revocation lists.
+    Lists,
+}
+
+/// Signs for doors. All calls are short and may block on the signer's own files.
+pub(crate) trait Signer: Send + Sync {
+    /// Makes the keys of a new property.
+    ///
+    /// # Errors
+    /// [`SignerError::Files`].
+    fn create(&self, property: PropertyId) -> Result<PublicKeys, SignerError>;
+
+    /// The epoch in which the property's numbers count.
+    ///
+    /// # Errors
+    /// [`SignerError::UnknownProperty`].
+    fn epoch(&self, property: PropertyId) -> Result<u32, SignerError>;
+
+    /// The present `validityIteration`.
+    ///
+    /// # Errors
+    /// [`SignerError::UnknownProperty`].
+    fn iteration(&self, property: PropertyId) -> Result<u64, SignerError>;
+
+    /// Signs a statement with this number of its series.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn statement(
+        &self,
+        property: PropertyId,
+        addressee: Addressee,
+        number: u64,
+        body: Body,
+    ) -> Result<Vec<u8>, SignerError>;
+
+    /// Signs a pass; `until` is cut to its longest life.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn pass(&self, property: PropertyId, pass: &Pass) -> Result<Vec<u8>, SignerError>;
+
+    /// Answers a door's challenge with the signer's time.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn time(
+        &self,
+        property: PropertyId,
+        door: DoorId,
+        nonce: [u8; 16],
+    ) -> Result<Vec<u8>, SignerError>;
+
+    /// Signs a grant.
+    ///
+    /// # Errors
+    /// [`SignerError::TooManyKeys`] or another.
+    fn grant(&self, property: PropertyId, draft: GrantDraft) -> Result<SignedGrant, SignerError>;
+
+    /// Signs a revocation list of this version in the present epoch; the number within `list` is set by the signer.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn revocation_list(
+        &self,
+        property: PropertyId,
+        version: u64,
+        list: Revocations,
+        signed_after: Option<i64>,
+    ) -> Result<(ListNumber, i64, Vec<u8>), SignerError>;
+
+    /// Certifies a door's key: the compressed certificate.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn certificate(
+        &self,
+        property: PropertyId,
+        door: DoorId,
+        generation: Generation,
+        reader_key: PublicKey,
+    ) -> Result<Vec<u8>, SignerError>;
+
+    /// Everything of this series up to this number is committed.
+    ///
+    /// # Errors
+    /// [`SignerError::Files`].
+    fn confirm(&self, property: PropertyId, series: Series, number: u64)
+    -> Result<(), SignerError>;
+}

@@ -1,0 +1,121 @@
+//! What every store promises, whichever database is behind it.
+
+use super::*;
+
+fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_sqlite(&folder.path().join("portal.db")).unwrap();
+    (folder, store)
+}
+
+fn put(tx: &mut dyn Tx, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO portal_secret (name, value) VALUES (?1, ?2)",
+        params![name, value],
+    )?;
+    Ok(())
+}
+
+async fn names(store: &Store) -> Vec<String> {
+    store
+        .read(|tx| {
+            tx.query("SELECT name FROM portal_secret ORDER BY name", &[])?
+                .iter()
+                .map(|row| row.at(0))
+                .collect::<Result<_, StoreError>>()
+        })
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_leaves_nothing_and_hurts_no_other_in_its_group() {
+    let (_folder, store) = open();
+    let mut wakes = store.wakes();
+    let good = store.write(|tx| put(tx, "good", b"1"));
+    let bad = store.write(|tx| {
+        put(tx, "bad", b"1")?;
+        tx.wake(Wake::Outbox);
+        Err::<(), _>(StoreError::Unreadable("test"))
+    });
+    let panics = store.write(|tx| {
+        put(tx, "panics", b"1")?;
+        tx.wake(Wake::Outbox);
+        panic!("on purpose");
+        #[expect(unreachable_code, reason = "gives the closure its type")]
+        Ok::<(), StoreError>(())
+    });
+    let twice = store.write(|tx| {
+        put(tx, "twice", b"1")?;
+        put(tx, "twice", b"2")
+    });
+    let (good, bad, panics, twice) = tokio::join!(good, bad, panics, twice);
+    assert!(good.is_ok());
+    assert!(matches!(bad, Err(StoreError::Unreadable("test"))));
+    assert!(matches!(panics, Err(StoreError::Panicked)));
+    assert!(matches!(twice, Err(StoreError::Duplicate)));
+    assert_eq!(names(&store).await, ["good"]);
+    assert!(
+        wakes.try_recv().is_err(),
+        "what was rolled back wakes nobody"
+    );
+}
+
+#[tokio::test]
+async fn what_waits_together_is_committed_together_and_each_has_its_own_answer() {
+    let (_folder, store) = open();
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let blocker = store.write(move |_| {
+        held.recv().ok();
+        Ok::<_, StoreError>(())
+    });
+    let many = (0..50).map(|n| {
+        store.write(move |tx| {
+            put(tx, &format!("{n:02}"), b"x")?;
+            Ok::<_, StoreError>(n)
+        })
+    });
+    let release = async {
+        tokio::task::yield_now().await;
+        hold.send(()).unwrap();
+    };
+    let (first, all, ()) = tokio::join!(blocker, futures_util::future::join_all(many), release);
+    first.unwrap();
+    let all: Vec<i32> = all.into_iter().map(Result::unwrap).collect();
+    assert_eq!(all, (0..50).collect::<Vec<_>>());
+    assert_eq!(names(&store).await.len(), 50);
+}
+
+#[tokio::test]
+async fn a_dropped_caller_loses_no_write_and_holds_no_transaction() {
+    let (_folder, store) = open();
+    let mut wakes = store.wakes();
+    {
+        let mut write = Box::pin(store.write(|tx| {
+            tx.wake(Wake::Outbox);
+            put(tx, "kept", b"1")
+        }));
+        // Polled once, so that it is on its way, and then dropped.
+        assert!(futures_util::poll!(&mut write).is_pending() || true);
+    }
+    assert_eq!(wakes.recv().await.unwrap(), Wake::Outbox);
+    assert_eq!(names(&store).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write_and_sees_what_was_committed_before_it() {
+    let (_folder, store) = open();
+    store.write(|tx| put(tx, "one", b"1")).await.unwrap();
+    assert_eq!(names(&store).await, ["one"]);
+    let refused = store.read(|tx| put(tx, "two", b"1")).await;
+    assert!(matches!(refused, Err(StoreError::Database(_))));
+}
+
+#[tokio::test]
+async fn an_acknowledged_write_is_there_after_the_store_is_opened_again() {
+    let (folder, store) = open();
+    store.write(|tx| put(tx, "kept", b"1")).await.unwrap();
+    drop(store);
+    let store = Store::open_sqlite(&folder.path().join("portal.db")).unwrap();
+    assert_eq!(names(&store).await, ["kept"]);
+}
