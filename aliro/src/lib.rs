@@ -39,6 +39,7 @@ pub mod device;
 pub mod document;
 pub mod identifier;
 pub mod keys;
+pub mod mailbox;
 pub mod message;
 pub mod proprietary;
 pub mod reader;

@@ -81,6 +81,16 @@ impl ProprietaryInformation {
         })
     }
 
+    /// Reads the A5 object at the front; what follows it (a device descriptor)
+    /// is skipped and enters no key.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_first(input: &[u8]) -> Result<Self, TlvError> {
+        let (_, _, rest) = tlv::split_first(input)?;
+        Self::parse(&input[..input.len() - rest.len()])
+    }
+
     /// The versions, in the device's order.
     pub fn versions(&self) -> &[Version] {
         &self.versions

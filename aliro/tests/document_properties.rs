@@ -13,7 +13,7 @@ use aliro::document::{
     Schedule, TrustedIssuers, Validity, VerifiedAccess, VerifiedRevocation, Verifier,
     VerifyContext,
 };
-use documents::certificate::{self, Template};
+use documents::certificate::Template;
 use documents::{ELEMENT, Key, NOW, access, access_with, at, element, signed_access, validity};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -439,41 +439,6 @@ fn a_full_list_refuses_rather_than_forgets() {
     };
     assert_eq!(list.apply(&change), Err(ListFull));
     assert_eq!(list, full);
-}
-
-#[test]
-fn a_certificate_must_let_its_key_sign() {
-    let with = |extension| Template {
-        extensions: vec![extension],
-        ..Template::of(&issuer())
-    };
-    let outcome = |template: Template| {
-        let document = AccessDocument {
-            issuer: aliro::document::IssuerName::Certificate(template.signed_by(&Key::of("CA"))),
-            ..access(&issuer(), &credential())
-        };
-        verify(&signed_access(&document, &issuer()), &credential().public()).map(|_| ())
-    };
-    use certificate::{
-        DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, KEY_USAGE, NAME_CONSTRAINTS, extension,
-    };
-    assert_eq!(
-        outcome(with(extension(KEY_USAGE, true, &DIGITAL_SIGNATURE))),
-        Ok(())
-    );
-    let refused = Err(Refusal::MalformedCertificate);
-    assert_eq!(
-        outcome(with(extension(KEY_USAGE, true, &KEY_ENCIPHERMENT))),
-        refused
-    );
-    assert_eq!(
-        outcome(with(extension(NAME_CONSTRAINTS, true, &[0x30, 0]))),
-        refused
-    );
-    assert_eq!(
-        outcome(with(extension(NAME_CONSTRAINTS, false, &[0x30, 0]))),
-        Ok(())
-    );
 }
 
 #[test]

@@ -4,12 +4,16 @@ mod documents;
 
 use aliro::document::issuer::{AccessDocument, RevocationDocument};
 use aliro::document::{
-    AccessData, AccessRule, Capabilities, IssuerName, Iterations, Now, RawDocument, Refusal,
-    RevocationContext, RevocationData, RevocationEntry, RevocationList, Schedule, TrustedIssuers,
-    Validity, Verdict, VerifiedAccess, VerifiedRevocation, Verifier, VerifyContext, evaluate,
+    AccessData, AccessExtension, AccessRule, Capabilities, IssuerName, Iterations, Now,
+    RawDocument, Refusal, RevocationContext, RevocationData, RevocationEntry, RevocationList,
+    Schedule, TrustedIssuers, Validity, Verdict, VerifiedAccess, VerifiedRevocation, Verifier,
+    VerifyContext, evaluate,
 };
 use ciborium::value::Value;
-use documents::certificate::Template;
+use documents::certificate::{
+    ANOTHER, BASIC_CONSTRAINTS, DIGITAL_SIGNATURE, EC_PUBLIC_KEY, ECDSA_WITH_SHA256,
+    EXTENDED_KEY_USAGE, KEY_ENCIPHERMENT, KEY_USAGE, NAME_CONSTRAINTS, P256, Template, extension,
+};
 use documents::forge::{Parts, forge, member, put, remove};
 use documents::{
     ELEMENT, Key, NOW, access, at, element, revocation, signed_access, signed_revocation, validity,
@@ -194,6 +198,61 @@ fn a_certificate_holds_while_it_says(
     assert_eq!(verify_by(&trusted, &bytes, CLOCK).map(|_| ()), expected);
 }
 
+fn outcome_of_certificate(template: &Template) -> Result<(), Refusal> {
+    let ca = Key::of("CA");
+    let document = AccessDocument {
+        issuer: IssuerName::Certificate(template.signed_by(&ca)),
+        ..access(&issuer(), &credential())
+    };
+    let bytes = signed_access(&document, &issuer()).as_bytes().to_vec();
+    verify_by(&trusting(&[], &[&ca]), &bytes, CLOCK).map(|_| ())
+}
+
+#[test]
+fn a_certificate_must_let_its_key_sign() {
+    let outcome = |extensions: &[Vec<u8>]| {
+        outcome_of_certificate(&Template {
+            extensions: extensions.to_vec(),
+            ..Template::of(&issuer())
+        })
+    };
+    let signs = extension(KEY_USAGE, true, &DIGITAL_SIGNATURE);
+    let enciphers = extension(KEY_USAGE, true, &KEY_ENCIPHERMENT);
+    let constrains = |critical| extension(NAME_CONSTRAINTS, critical, &[0x30, 0]);
+    let refused = Err(Refusal::MalformedCertificate);
+    assert_eq!(outcome(std::slice::from_ref(&signs)), Ok(()));
+    assert_eq!(outcome(&[enciphers]), refused);
+    assert_eq!(outcome(&[constrains(false)]), Ok(()));
+    assert_eq!(
+        outcome(&[constrains(true)]),
+        refused,
+        "critical and unknown"
+    );
+    assert_eq!(outcome(&[signs, constrains(true)]), refused);
+    for known in [BASIC_CONSTRAINTS, EXTENDED_KEY_USAGE] {
+        assert_eq!(outcome(&[extension(known, true, &[0x30, 0])]), Ok(()));
+    }
+}
+
+#[test]
+fn a_certificate_is_of_p256_and_ecdsa_with_sha256() {
+    let with = |key_type, algorithms| {
+        outcome_of_certificate(&Template {
+            key_type,
+            algorithms,
+            ..Template::of(&issuer())
+        })
+    };
+    let (key_type, algorithms) = ([EC_PUBLIC_KEY, P256], [ECDSA_WITH_SHA256; 2]);
+    let refused = Err(Refusal::MalformedCertificate);
+    assert_eq!(with(key_type, algorithms), Ok(()));
+    assert_eq!(with([ANOTHER, P256], algorithms), refused);
+    assert_eq!(with([EC_PUBLIC_KEY, ANOTHER], algorithms), refused);
+    assert_eq!(with(key_type, [ANOTHER; 2]), refused);
+    assert_eq!(with(key_type, [ECDSA_WITH_SHA256, ANOTHER]), refused);
+    assert_eq!(with(key_type, [ANOTHER, ECDSA_WITH_SHA256]), refused);
+}
+
 #[test]
 fn every_element_is_a_signed_one() {
     // Its digest under another number.
@@ -315,6 +374,52 @@ fn a_list_is_checked_like_a_grant() {
     assert_eq!(
         verify_revocation(&malformed, CLOCK, &none),
         Err(Refusal::MalformedElement)
+    );
+}
+
+#[test]
+fn one_unknown_critical_extension_among_known_ones_is_enough() {
+    let access_extension = |critical, id| AccessExtension {
+        critical,
+        id,
+        version: 1,
+        data: Vec::new(),
+    };
+    let outcome = |extensions| {
+        let data = AccessData {
+            access_extensions: [(7, extensions)].into(),
+            ..AccessData::default()
+        };
+        let document = AccessDocument {
+            elements: vec![element(ELEMENT, data)],
+            ..access(&issuer(), &credential())
+        };
+        let trusted = trusting(&[&issuer()], &[]);
+        let context = VerifyContext {
+            credential: &credential().public(),
+            asked: &[ELEMENT.to_owned()],
+            clock: CLOCK,
+            iterations: &Iterations::new(),
+            known_reader_rules: &|_| true,
+            understands: &|vendor, id, version| (vendor, id, version) == (7, 1, 1),
+        };
+        Verifier::new(&trusted)
+            .access(&signed_access(&document, &issuer()), &context)
+            .map(|_| ())
+    };
+    let refused = Err(Refusal::UnknownCriticalExtension);
+    assert_eq!(outcome(vec![access_extension(true, 1)]), Ok(()));
+    assert_eq!(
+        outcome(vec![access_extension(true, 1), access_extension(false, 2)]),
+        Ok(())
+    );
+    assert_eq!(
+        outcome(vec![access_extension(true, 1), access_extension(true, 2)]),
+        refused
+    );
+    assert_eq!(
+        outcome(vec![access_extension(true, 2), access_extension(true, 1)]),
+        refused
     );
 }
 

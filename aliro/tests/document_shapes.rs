@@ -10,7 +10,7 @@ use aliro::document::{
 };
 use ciborium::value::Value;
 use documents::forge::{Parts, encode, forge, map, member, put, remove};
-use documents::{Key, access, access_with, element, signed_access};
+use documents::{Key, access, access_with, element, revocation, signed_access, signed_revocation};
 use rstest::rstest;
 
 fn issuer() -> Key {
@@ -95,6 +95,20 @@ fn documents_of_another_shape_are_malformed() {
 }
 
 #[test]
+fn a_crowd_of_digests_is_not_compared() {
+    let digests = |count: u64| {
+        let digests = (1..=count).map(|id| (id.into(), Value::Bytes(vec![0; 32])));
+        let digests = Value::Map(digests.collect());
+        decoded(|parts| {
+            parts.fresh_digests = false;
+            put(&mut parts.mso, "3", map([("aliro-a", digests)]));
+        })
+    };
+    assert_eq!(digests(1024), Ok(()));
+    assert_eq!(digests(1025), Err(DocumentError::TooComplex));
+}
+
+#[test]
 fn responses_are_read_in_any_order_and_with_nothing_in_them() {
     let decoded = |response: Value| DeviceResponse::decode(&encode(&response));
     let document = || documents::forge::decode(grant().as_bytes());
@@ -126,6 +140,57 @@ fn responses_are_read_in_any_order_and_with_nothing_in_them() {
     );
     let two = Value::Array(vec![document(), document()]);
     assert!(decoded(map([version(), ("2", two), ("3", 0.into())])).is_err());
+}
+
+#[test]
+fn a_device_answers_out_of_what_it_holds() {
+    let with = |identifiers: &[&str]| {
+        let document = AccessDocument {
+            elements: identifiers
+                .iter()
+                .map(|identifier| element(identifier, AccessData::default()))
+                .collect(),
+            ..access(&issuer(), &credential())
+        };
+        signed_access(&document, &issuer())
+    };
+    let list = signed_revocation(
+        &revocation(&issuer(), RevocationData::overwrite(Vec::new())),
+        &issuer(),
+    );
+    let held = [list, with(&["a", "b"]), with(&["b", "c"])];
+    let answer = |access: &[&str], revocation: &[&str]| {
+        let owned = |list: &[&str]| list.iter().map(|id| id.to_string()).collect();
+        let request = DeviceRequest {
+            access: owned(access),
+            revocation: owned(revocation),
+        };
+        let answer = DeviceResponse::answer(&request.encode(), &held);
+        assert_eq!(answer.status, DeviceResponse::STATUS_OK);
+        let shown = answer.documents.iter().map(|document| {
+            let identifiers: Vec<_> = document.identifiers().collect();
+            (document.doc_type().to_owned(), identifiers.join(" "))
+        });
+        shown.collect::<Vec<_>>()
+    };
+    let access_with = |identifiers: &str| ("aliro-a".to_owned(), identifiers.to_owned());
+    let lists = ("aliro-r".to_owned(), "floor1".to_owned());
+    assert_eq!(answer(&["c"], &[]), [access_with("c")]);
+    assert_eq!(
+        answer(&["b", "c"], &[]),
+        [access_with("b")],
+        "the first that has any"
+    );
+    assert_eq!(
+        answer(&["b", "a"], &["floor1"]),
+        [access_with("a b"), lists]
+    );
+    assert_eq!(answer(&["floor1"], &["a"]), [], "each in its own type");
+    let status = |bytes: &[u8]| DeviceResponse::answer(bytes, &held);
+    let undecodable = DeviceResponse::of_status(DeviceResponse::STATUS_CBOR_DECODING_ERROR);
+    assert_eq!(status(&[0xff]), undecodable);
+    let invalid = DeviceResponse::of_status(DeviceResponse::STATUS_CBOR_VALIDATION_ERROR);
+    assert_eq!(status(&[0x00]), invalid);
 }
 
 #[test]

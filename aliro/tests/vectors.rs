@@ -185,7 +185,7 @@ fn reader_side(vector: &Vector, key: ReaderKey, closing: &ExchangeCommand, persi
     }
     let (command, waiting) = step.exchange(closing).unwrap_or_else(|_| panic!());
     let response = record.reader(command);
-    assert!(waiting.on_response(&response, 0).is_ok());
+    assert!(waiting.on_response(&response).is_ok());
     assert!(record.pairs.next().is_none(), "the whole record was played");
 }
 
@@ -232,7 +232,10 @@ fn device_side(vector: &Vector, trust: Trust, disclosure: Disclosure) {
         });
     }
     record.device(&mut assembler, |command| {
-        established.exchange(&command).unwrap().0
+        established
+            .exchange(&command, &mut Default::default())
+            .unwrap()
+            .0
     });
     assert!(record.pairs.next().is_none(), "the whole record was played");
 }
@@ -330,7 +333,7 @@ fn fast() {
     assert_eq!((who.access_signed, who.revocation_signed), (None, None));
     let (command, waiting) = step.exchange(&granted()).ok().unwrap();
     let response = record.reader(command);
-    assert!(waiting.on_response(&response, 0).is_ok());
+    assert!(waiting.on_response(&response).is_ok());
     assert!(record.pairs.next().is_none());
 
     let config = Arc::new(DeviceConfig {
@@ -363,7 +366,12 @@ fn fast() {
         response
     });
     record.device(&mut assembler, |command| {
-        after.unwrap().exchange(&command).ok().unwrap().0
+        after
+            .unwrap()
+            .exchange(&command, &mut Default::default())
+            .ok()
+            .unwrap()
+            .0
     });
     assert!(record.pairs.next().is_none());
 }

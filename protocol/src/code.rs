@@ -125,7 +125,8 @@ impl Code {
     /// # Errors
     /// [`CodeError`]; nothing is verified yet.
     pub fn parse(text: &str) -> Result<Self, CodeError> {
-        // A leading space would be base45's too, but the scheme stands before it.
+        // A space is a digit of base45, too, but none begins a code, and none can end one: the last
+        // digit of a group stands for at most 32.
         let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
         let body = text.strip_prefix(SCHEME).ok_or(CodeError::NotACode)?;
         if body.len() > MAX_TEXT {

@@ -283,7 +283,7 @@ mod tests {
     fn other_protocols_are_told_apart_at_once() {
         assert_eq!(ClientHello::parse(b"GET / HTTP/1.1\r\n"), Err(NotLatchkey));
         assert_eq!(ServerHello::parse(b"LATCHKEX"), Err(NotLatchkey));
-        assert_eq!(ClientHello::parse(b"LATCHKEY\x00"), Ok(Parsed::Needs(21)));
+        assert_eq!(ClientHello::parse(b"LATCHKEY\x01"), Ok(Parsed::Needs(23)));
         assert_eq!(ClientHello::parse(b"LATCHKEY\xff"), Err(NotLatchkey));
     }
 

@@ -65,6 +65,8 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Write the frozen bytes of tests/vectors afresh: for a new format, never to make a test pass
+    Vectors,
     /// Generate Kotlin and Swift from the library, into the target folder
     Bindings {
         /// The languages to generate; both when none is named
@@ -95,6 +97,15 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Web { check: true } => web::build_and_compare()?,
         Chore::Web { check: false } => web::build()?,
         Chore::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds)?,
+        Chore::Vectors => run(cargo()
+            .args([
+                "test",
+                "--package",
+                "latchkey-protocol",
+                "--test",
+                "vectors",
+            ])
+            .env("LATCHKEY_WRITE_VECTORS", "1"))?,
         Chore::Fmt => {
             run(cargo().args(["fmt", "--all"]))?;
             run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml"]))?;

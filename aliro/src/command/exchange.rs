@@ -1,7 +1,8 @@
-//! EXCHANGE, decrypted: reader status, ranging key, and (recognised, not yet
-//! carried out) mailbox, notify and document update.
+//! EXCHANGE, decrypted: mailbox, notifications, reader status, ranging key, and
+//! (recognised, never carried out) an update of the document.
 
 use super::ReaderStatus;
+use crate::mailbox;
 use crate::tlv::{self, Tag, TlvError};
 
 const MAILBOX: Tag = 0xba;
@@ -13,8 +14,8 @@ const UPDATE: Tag = 0x81;
 /// What a reader exchanges.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExchangeCommand {
-    /// Mailbox commands (tag BA), their value.
-    pub mailbox: Option<Vec<u8>>,
+    /// Mailbox commands (tag BA).
+    pub mailbox: Option<mailbox::Request>,
     /// A notification for others (tag AE), its value, at most 250 bytes.
     pub notify: Option<Vec<u8>>,
     /// The end of the transaction.
@@ -34,11 +35,24 @@ impl ExchangeCommand {
         }
     }
 
+    /// Only mailbox commands.
+    pub fn mailbox(request: mailbox::Request) -> Self {
+        Self {
+            mailbox: Some(request),
+            ..Self::default()
+        }
+    }
+
+    /// How many pieces come back.
+    pub fn reads(&self) -> usize {
+        self.mailbox.as_ref().map_or(0, mailbox::Request::reads)
+    }
+
     /// The plaintext.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         if let Some(mailbox) = &self.mailbox {
-            tlv::push(&mut out, MAILBOX, mailbox);
+            tlv::push(&mut out, MAILBOX, &mailbox.encode());
         }
         if let Some(notify) = &self.notify {
             tlv::push(&mut out, NOTIFY, notify);
@@ -63,7 +77,7 @@ impl ExchangeCommand {
         let [mailbox, notify, status, ranging_key, update] =
             tlv::pick(plain, [MAILBOX, NOTIFY, STATUS, RANGING_KEY, UPDATE])?;
         Ok(Self {
-            mailbox: mailbox.map(<[u8]>::to_vec),
+            mailbox: mailbox.map(mailbox::Request::parse).transpose()?,
             notify: tlv::at_most(NOTIFY, notify, 250)?.map(<[u8]>::to_vec),
             status: tlv::optional(STATUS, status)?.map(|s| ReaderStatus(u16::from_be_bytes(s))),
             ranging_key: tlv::optional::<0>(RANGING_KEY, ranging_key)?.is_some(),
@@ -85,11 +99,11 @@ impl ExchangeResult {
 
 /// The plaintext of an answer: what was read, each piece after its length, then
 /// the result.
-pub fn exchange_response(reads: &[&[u8]], result: ExchangeResult) -> Vec<u8> {
+pub fn exchange_response(reads: &[Vec<u8>], result: ExchangeResult) -> Vec<u8> {
     let mut out = Vec::new();
     for read in reads {
         out.extend((read.len() as u16).to_be_bytes());
-        out.extend(*read);
+        out.extend(read);
     }
     out.extend([0, 2]);
     out.extend(result.0.to_be_bytes());

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::steps::Refusal;
+use super::steps::{Refusal, Services};
 use super::transaction::{Output, Transaction};
 use super::{DeviceConfig, Disclosure, Failure, Memory, OutOfTurn, ReaderAuthenticated};
 use crate::apdu::{Assembler, Command, Received, Response};
 use crate::command::{ReaderStatus, StatusWord, ins};
 use crate::crypto::{CryptoError, Entropy, PublicKey, Signature};
+use crate::mailbox::Mailboxes;
 use crate::select::{EXPEDITED, STEP_UP, file_control};
 
 /// What a [`Card`] wants done, in the order given.
@@ -27,6 +28,9 @@ pub enum CardEvent {
     },
     /// The reader asks for documents: [`Card::documents`].
     DocumentsRequested(Vec<u8>),
+    /// The reader has something for the credential issuer's back end or for an
+    /// application (value of tag AE).
+    Notified(Vec<u8>),
     /// The reader ended the transaction with this status.
     ReaderStatus(ReaderStatus),
     /// The transaction failed. The next SELECT begins a new one.
@@ -42,6 +46,8 @@ pub enum CardEvent {
 pub struct Card {
     config: Arc<DeviceConfig>,
     memory: Option<Arc<dyn Memory>>,
+    mailboxes: Option<Arc<dyn Mailboxes>>,
+    notifications: bool,
     entropy: Arc<dyn Entropy>,
     assembler: Assembler,
     transaction: Option<Transaction>,
@@ -58,9 +64,26 @@ impl Card {
             assembler: Assembler::new(config.proprietary.extended_length()),
             config: Arc::new(config),
             memory,
+            mailboxes: None,
+            notifications: false,
             entropy,
             transaction: None,
         }
+    }
+
+    /// Lets readers use these mailboxes. (Say so in
+    /// [`Disclosure::signaling`](super::Disclosure).)
+    #[must_use]
+    pub fn with_mailboxes(mut self, mailboxes: Arc<dyn Mailboxes>) -> Self {
+        self.mailboxes = Some(mailboxes);
+        self
+    }
+
+    /// Takes notifications, as [`CardEvent::Notified`].
+    #[must_use]
+    pub fn with_notifications(mut self) -> Self {
+        self.notifications = true;
+        self
     }
 
     /// Selected without a SELECT, on carriers whose reader begins with AUTH0
@@ -131,22 +154,23 @@ impl Card {
         if (command.cla, command.p1, command.p2) != (0x00, 0x04, 0x00) {
             return self.refuse(StatusWord::BAD_PARAMETERS);
         }
-        let established = self
-            .transaction
-            .as_ref()
-            .is_some_and(Transaction::is_established);
         let application = match command.data.as_slice() {
             name if name == EXPEDITED => {
                 self.transaction = self.begin().ok();
+                if self.transaction.is_none() {
+                    return self.refuse(StatusWord::CONDITIONS);
+                }
                 &EXPEDITED
             }
-            name if name == STEP_UP && established => &STEP_UP,
-            name if name == STEP_UP => return self.refuse(StatusWord::WRONG_STATE),
+            name if name == STEP_UP => {
+                let transaction = self.transaction.as_mut();
+                if !transaction.is_some_and(Transaction::select_step_up) {
+                    return self.refuse(StatusWord::WRONG_STATE);
+                }
+                &STEP_UP
+            }
             _ => return self.refuse(StatusWord::UNKNOWN_APPLICATION),
         };
-        if self.transaction.is_none() {
-            return self.refuse(StatusWord::CONDITIONS);
-        }
         let data = file_control(application, &self.config.proprietary);
         self.answer(Response::ok(data))
     }
@@ -177,6 +201,7 @@ impl Card {
             Output::DocumentsRequested(request) => vec![CardEvent::DocumentsRequested(request)],
             Output::Exchanged(response, exchange) => {
                 let mut events = self.answer(response);
+                events.extend(exchange.notify.map(CardEvent::Notified));
                 if let Some(status) = exchange.status {
                     self.transaction = None;
                     events.push(CardEvent::ReaderStatus(status));
@@ -211,11 +236,13 @@ impl Card {
     }
 
     fn begin(&self) -> Result<Transaction, CryptoError> {
-        Transaction::new(
+        let transaction = Transaction::new(
             Arc::clone(&self.config),
             self.memory.clone(),
             self.entropy.as_ref(),
-        )
+        )?;
+        let services = Services::new(self.mailboxes.clone(), self.notifications);
+        Ok(transaction.with_services(services))
     }
 
     fn running(&mut self) -> Result<&mut Transaction, OutOfTurn> {

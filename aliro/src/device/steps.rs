@@ -21,6 +21,7 @@ use crate::command::{
 };
 use crate::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, Secret, Signature};
 use crate::keys::{self, KeyContext};
+use crate::mailbox::{Mailboxes, Stage};
 
 /// Most bytes of documents in one answer: what fits in its two-byte length.
 const MAX_DOCUMENTS: usize = 65_000;
@@ -151,6 +152,7 @@ impl Selected {
         };
         let sealed = content.seal(&keys.cryptogram);
         let recognised = Recognised {
+            credential,
             channel: Channel::of_device([keys.expedited_reader, keys.expedited_device]),
             ble: keys.ble,
         };
@@ -183,10 +185,11 @@ impl Auth0Done {
     pub fn exchange(
         self,
         command: &Command,
+        services: &mut Services,
     ) -> Result<(Response, ExchangeCommand, Recognised), Refusal> {
         expect(command, ins::EXCHANGE)?;
         let mut recognised = self.offer.ok_or_else(Refusal::channel)?;
-        let (response, exchange) = recognised.exchange(command)?;
+        let (response, exchange) = recognised.exchange(command, services)?;
         Ok((response, exchange, recognised))
     }
 
@@ -371,6 +374,8 @@ impl MustSign {
             disclosure: self.disclosure,
             channel,
             step_up: Some(keys.step_up),
+            selected: false,
+            past_documents: false,
             ble: keys.ble,
         };
         Ok((Response::ok(sealed), established))
@@ -386,6 +391,10 @@ pub struct Established {
     channel: Channel,
     /// Until the channel has been moved to the step-up keys.
     step_up: Option<Secret>,
+    /// Whether the step-up application was selected.
+    selected: bool,
+    /// Whether EXCHANGE has followed ENVELOPE: no more documents then.
+    past_documents: bool,
     ble: Secret,
 }
 
@@ -410,6 +419,14 @@ impl Established {
         self.context.persistent(&self.kdh, &self.credential)
     }
 
+    /// SELECT of the step-up application: once, before ENVELOPE. Whether that
+    /// is allowed now.
+    pub fn select_step_up(&mut self) -> bool {
+        let allowed = !self.selected && self.step_up.is_some();
+        self.selected = true;
+        allowed
+    }
+
     /// ENVELOPE: a plain DeviceRequest. Answer with
     /// [`documents`](Self::documents).
     ///
@@ -417,6 +434,9 @@ impl Established {
     /// [`Refusal`] when it is malformed or does not open.
     pub fn envelope(&mut self, command: &Command) -> Result<Vec<u8>, Refusal> {
         expect(command, ins::ENVELOPE)?;
+        if self.past_documents {
+            return Err(Refusal::protocol(StatusWord::WRONG_STATE));
+        }
         let sealed = parse_session_data(&command.data)
             .map_err(|_| Refusal::protocol(StatusWord::MALFORMED))?;
         if let Some(step_up) = self.step_up.take() {
@@ -443,20 +463,26 @@ impl Established {
         Ok(Response::ok(session_data(&sealed)))
     }
 
-    /// EXCHANGE: what was asked for, and the answer. A status is taken, a
-    /// ranging key is granted (nothing uses it); a mailbox, a notification or a
-    /// document update is refused inside the encryption, and so is what does
-    /// not parse.
+    /// EXCHANGE: the answer, and what was asked for. A status is taken, a
+    /// ranging key is granted (nothing uses it), the mailbox is read and
+    /// written; what the services do not offer is refused inside the
+    /// encryption, and so is what does not parse.
     ///
     /// # Errors
     /// [`Refusal`] when it does not open.
-    pub fn exchange(&mut self, command: &Command) -> Result<(Response, ExchangeCommand), Refusal> {
-        exchange(&mut self.channel, command)
+    pub fn exchange(
+        &mut self,
+        command: &Command,
+        services: &mut Services,
+    ) -> Result<(Response, ExchangeCommand), Refusal> {
+        self.past_documents = self.step_up.is_none();
+        services.exchange(&mut self.channel, &self.credential, command)
     }
 }
 
 /// The reader is known by the key that both remember; nothing was signed.
 pub struct Recognised {
+    credential: PublicKey,
     channel: Channel,
     ble: Secret,
 }
@@ -466,37 +492,81 @@ impl Recognised {
     ///
     /// # Errors
     /// [`Refusal`] when it does not open.
-    pub fn exchange(&mut self, command: &Command) -> Result<(Response, ExchangeCommand), Refusal> {
-        exchange(&mut self.channel, command)
+    pub fn exchange(
+        &mut self,
+        command: &Command,
+        services: &mut Services,
+    ) -> Result<(Response, ExchangeCommand), Refusal> {
+        services.exchange(&mut self.channel, &self.credential, command)
     }
 }
 
-fn exchange(
-    channel: &mut Channel,
-    command: &Command,
-) -> Result<(Response, ExchangeCommand), Refusal> {
-    expect(command, ins::EXCHANGE)?;
-    let plain = channel
-        .open(&[], &command.data)
-        .map_err(|_| Refusal::channel())?;
-    let (exchange, result) = match ExchangeCommand::parse(&plain) {
-        Ok(exchange) => {
-            let nothing_held = exchange.mailbox.is_none()
-                && exchange.notify.is_none()
-                && exchange.update.is_none();
-            let result = if nothing_held {
-                ExchangeResult::OK
-            } else {
-                ExchangeResult::FAILED
-            };
-            (exchange, result)
+/// What a device offers by EXCHANGE, during one transaction.
+#[derive(Default)]
+pub struct Services {
+    mailboxes: Option<Arc<dyn Mailboxes>>,
+    notifications: bool,
+    stage: Stage,
+}
+
+impl Services {
+    /// These mailboxes, if any; whether notifications (tag AE) are taken for
+    /// others.
+    pub fn new(mailboxes: Option<Arc<dyn Mailboxes>>, notifications: bool) -> Self {
+        Self {
+            mailboxes,
+            notifications,
+            stage: Stage::default(),
         }
-        Err(_) => (ExchangeCommand::default(), ExchangeResult::FAILED),
-    };
-    let sealed = channel
-        .seal(&[], &exchange_response(&[], result))
-        .map_err(|_| Refusal::channel())?;
-    Ok((Response::ok(sealed), exchange))
+    }
+
+    /// Another command came: an open mailbox session is dropped.
+    pub fn interrupt(&mut self) {
+        self.stage = Stage::default();
+    }
+
+    fn exchange(
+        &mut self,
+        channel: &mut Channel,
+        credential: &PublicKey,
+        command: &Command,
+    ) -> Result<(Response, ExchangeCommand), Refusal> {
+        expect(command, ins::EXCHANGE)?;
+        let plain = channel
+            .open(&[], &command.data)
+            .map_err(|_| Refusal::channel())?;
+        let parsed = ExchangeCommand::parse(&plain).ok();
+        let done = parsed.and_then(|exchange| {
+            let read = self.carry_out(credential, &exchange)?;
+            Some((read, exchange))
+        });
+        let (answer, exchange) = match done {
+            Some((read, exchange)) => (exchange_response(&read, ExchangeResult::OK), exchange),
+            None => {
+                self.interrupt();
+                let answer = exchange_response(&[], ExchangeResult::FAILED);
+                (answer, ExchangeCommand::default())
+            }
+        };
+        let sealed = channel.seal(&[], &answer).map_err(|_| Refusal::channel())?;
+        Ok((Response::ok(sealed), exchange))
+    }
+
+    /// All of it or nothing.
+    fn carry_out(
+        &mut self,
+        credential: &PublicKey,
+        exchange: &ExchangeCommand,
+    ) -> Option<Vec<Vec<u8>>> {
+        if exchange.update.is_some() || (exchange.notify.is_some() && !self.notifications) {
+            return None;
+        }
+        let Some(request) = &exchange.mailbox else {
+            return Some(Vec::new());
+        };
+        let mailboxes = self.mailboxes.as_deref()?;
+        self.stage.carry_out(request, mailboxes, credential).ok()
+    }
 }
 
 fn context(
@@ -520,7 +590,7 @@ fn context(
     }
 }
 
-/// Class and parameters, as the command has them.
+/// Instruction, class and parameters, as the command has them.
 fn expect(command: &Command, instruction: u8) -> Result<(), Refusal> {
     let class = if instruction == ins::ENVELOPE {
         0x00

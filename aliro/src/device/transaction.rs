@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::steps::{Auth0Done, Established, MustSign, ReaderProved, Recognised, Refusal, Selected};
+use super::steps::{
+    Auth0Done, Established, MustSign, ReaderProved, Recognised, Refusal, Selected, Services,
+};
 use super::{DeviceConfig, Disclosure, Failure, Memory, OutOfTurn, ReaderAuthenticated};
 use crate::apdu::{Command, Response};
 use crate::channel::Channel;
@@ -16,6 +18,7 @@ use crate::crypto::{CryptoError, Entropy, PublicKey, Signature};
 pub struct Transaction {
     config: Arc<DeviceConfig>,
     memory: Option<Arc<dyn Memory>>,
+    services: Services,
     state: State,
 }
 
@@ -69,7 +72,15 @@ impl Transaction {
             state: State::Selected(Selected::new(Arc::clone(&config), entropy)?),
             config,
             memory,
+            services: Services::default(),
         })
+    }
+
+    /// Offers these services by EXCHANGE.
+    #[must_use]
+    pub fn with_services(mut self, services: Services) -> Self {
+        self.services = services;
+        self
     }
 
     /// Takes one whole command. A fast phase is answered truly where
@@ -78,6 +89,9 @@ impl Transaction {
         if (command.cla, command.ins) == (0x80, ins::CONTROL_FLOW) {
             self.state = State::Over;
             return control_flow(command);
+        }
+        if command.ins != ins::EXCHANGE {
+            self.services.interrupt();
         }
         let output = match self.take() {
             State::Selected(step) => {
@@ -93,31 +107,37 @@ impl Transaction {
                     Output::Respond(response)
                 })
             }
-            State::Auth0(step) if command.ins == ins::EXCHANGE => {
-                step.exchange(command).map(|(response, exchange, next)| {
+            State::Auth0(step) if command.ins == ins::EXCHANGE => step
+                .exchange(command, &mut self.services)
+                .map(|(response, exchange, next)| {
                     self.state = State::Recognised(next);
                     Output::Exchanged(response, exchange)
-                })
-            }
+                }),
             State::Auth0(step) => step.auth1(command).map(|proved| {
                 let reader = Box::new(proved.reader().clone());
                 self.state = State::Approving(proved);
                 Output::ReaderAuthenticated(reader)
             }),
-            State::Recognised(mut step) => step.exchange(command).map(|(response, exchange)| {
-                self.state = State::Recognised(step);
-                Output::Exchanged(response, exchange)
-            }),
+            State::Recognised(mut step) => {
+                step.exchange(command, &mut self.services)
+                    .map(|(response, exchange)| {
+                        self.state = State::Recognised(step);
+                        Output::Exchanged(response, exchange)
+                    })
+            }
             State::Established(mut step) if command.ins == ins::ENVELOPE => {
                 step.envelope(command).map(|request| {
                     self.state = State::Documents(step);
                     Output::DocumentsRequested(request)
                 })
             }
-            State::Established(mut step) => step.exchange(command).map(|(response, exchange)| {
-                self.state = State::Established(step);
-                Output::Exchanged(response, exchange)
-            }),
+            State::Established(mut step) => {
+                step.exchange(command, &mut self.services)
+                    .map(|(response, exchange)| {
+                        self.state = State::Established(step);
+                        Output::Exchanged(response, exchange)
+                    })
+            }
             _ => Err(Refusal::protocol(StatusWord::WRONG_STATE)),
         };
         output.unwrap_or_else(Output::Refused)
@@ -216,9 +236,13 @@ impl Transaction {
         )
     }
 
-    /// Whether the device has signed, and owes nothing.
-    pub fn is_established(&self) -> bool {
-        matches!(self.state, State::Established(_))
+    /// SELECT of the step-up application: whether it is allowed now.
+    pub fn select_step_up(&mut self) -> bool {
+        self.services.interrupt();
+        match &mut self.state {
+            State::Established(step) => step.select_step_up(),
+            _ => false,
+        }
     }
 
     fn take(&mut self) -> State {

@@ -4,6 +4,9 @@ use ciborium::value::Value;
 
 use super::error::DocumentError;
 
+/// Most members of a map. The digests of a document have most, one an element.
+const MAX_MEMBERS: usize = 1024;
+
 type Result<T> = std::result::Result<T, DocumentError>;
 
 /// A map on its way to becoming a type of ours.
@@ -19,6 +22,10 @@ impl Fields {
         let Value::Map(entries) = value else {
             return Err(DocumentError::Malformed(what));
         };
+        // Comparing each with each is fine for these, and only for these.
+        if entries.len() > MAX_MEMBERS {
+            return Err(DocumentError::TooComplex);
+        }
         for (index, (key, _)) in entries.iter().enumerate() {
             if entries[..index].iter().any(|(earlier, _)| earlier == key) {
                 return Err(DocumentError::Malformed(what));

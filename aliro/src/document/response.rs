@@ -5,8 +5,10 @@ use std::ops::Range;
 use super::cbor::{Reader, Writer};
 use super::cose::IssuerAuth;
 use super::error::DocumentError;
-use super::mso::MobileSecurityObject;
+use super::mso::{MobileSecurityObject, Validity};
+use super::request::DeviceRequest;
 use super::timestamp::Timestamp;
+use super::{ACCESS, REVOCATION};
 
 /// What a device answers to a [`DeviceRequest`](super::DeviceRequest).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +37,32 @@ impl DeviceResponse {
         Self {
             documents: Vec::new(),
             status,
+        }
+    }
+
+    /// What a device answers to the bytes of a request, out of the documents
+    /// that it holds: of each type the first that has any of the elements
+    /// asked for, with these elements alone.
+    #[must_use]
+    pub fn answer(request: &[u8], held: &[RawDocument]) -> Self {
+        let request = match DeviceRequest::decode(request) {
+            Ok(request) => request,
+            Err(DocumentError::NotCbor | DocumentError::TooLarge) => {
+                return Self::of_status(Self::STATUS_CBOR_DECODING_ERROR);
+            }
+            Err(_) => return Self::of_status(Self::STATUS_CBOR_VALIDATION_ERROR),
+        };
+        let documents = [(ACCESS, &request.access), (REVOCATION, &request.revocation)]
+            .into_iter()
+            .filter_map(|(doc_type, asked)| {
+                held.iter()
+                    .filter(|document| document.doc_type() == doc_type)
+                    .find_map(|document| document.select(asked))
+            })
+            .collect();
+        Self {
+            documents,
+            status: Self::STATUS_OK,
         }
     }
 
@@ -196,10 +224,22 @@ impl RawDocument {
         self.mso.validity.signed
     }
 
+    /// From when on the issuer says it is valid.
+    #[must_use]
+    pub fn valid_from(&self) -> Timestamp {
+        self.mso.validity.valid_from
+    }
+
     /// Until when the issuer says it is valid.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.mso.validity.valid_until
+    }
+
+    /// All that the issuer says of its validity.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.mso.validity
     }
 
     /// Identifiers of the elements that it carries.

@@ -169,7 +169,7 @@ impl Session {
             ranging_key: true,
             ..ExchangeCommand::default()
         };
-        let output = self.transaction.exchange(&exchange, 0)?;
+        let output = self.transaction.exchange(&exchange)?;
         self.stage = Stage::Completing(completed);
         Ok(self.carry_out(output))
     }
@@ -182,7 +182,7 @@ impl Session {
         self.undecided()?;
         let output = self
             .transaction
-            .exchange(&ExchangeCommand::status(status), 0)?;
+            .exchange(&ExchangeCommand::status(status))?;
         let report = match output {
             Output::Command(command) => Some(command),
             Output::Failed(failure) => failure.report,
@@ -298,7 +298,7 @@ impl Session {
         if flow == Flow::Ranging && !self.config.ranging {
             return self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable));
         }
-        let Ok(proprietary) = ProprietaryInformation::parse(proprietary) else {
+        let Ok(proprietary) = ProprietaryInformation::parse_first(proprietary) else {
             return self.give_up(Failure::Malformed, Some(ErrorCode::WrongParameters));
         };
         self.limits = Limits::announced(proprietary.extended_length());

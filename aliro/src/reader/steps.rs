@@ -204,7 +204,11 @@ impl Recognised {
         exchange: &ExchangeCommand,
     ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
         let command = exchange_command(&mut self.channel, exchange)?;
-        Ok((command, AwaitingExchange(self)))
+        let next = AwaitingExchange {
+            step: self,
+            reads: exchange.reads(),
+        };
+        Ok((command, next))
     }
 }
 
@@ -419,7 +423,11 @@ impl Established {
         exchange: &ExchangeCommand,
     ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
         let command = exchange_command(&mut self.channel, exchange)?;
-        Ok((command, AwaitingExchange(self)))
+        let next = AwaitingExchange {
+            step: self,
+            reads: exchange.reads(),
+        };
+        Ok((command, next))
     }
 }
 
@@ -449,7 +457,10 @@ impl AwaitingDocuments {
 }
 
 /// EXCHANGE is out, of either phase.
-pub struct AwaitingExchange<S>(S);
+pub struct AwaitingExchange<S> {
+    step: S,
+    reads: usize,
+}
 
 /// A step with an expedited channel.
 pub trait Converses {
@@ -471,23 +482,19 @@ impl Converses for Recognised {
 }
 
 impl<S: Converses> AwaitingExchange<S> {
-    /// What was read, in the order of `reads` read commands.
+    /// What was read, in the order of the read commands.
     ///
     /// # Errors
     /// [`Failure::DeviceStatus`], [`Failure::Channel`],
     /// [`Failure::ExchangeRefused`], [`Failure::Malformed`].
-    pub fn on_response(
-        self,
-        response: &Response,
-        reads: usize,
-    ) -> Result<(Vec<Vec<u8>>, S), StepFailure> {
-        let mut step = self.0;
+    pub fn on_response(self, response: &Response) -> Result<(Vec<Vec<u8>>, S), StepFailure> {
+        let mut step = self.step;
         let data = success(response)?;
         let plain = step
             .channel()
             .open(&[], data)
             .map_err(|_| StepFailure::plain(Failure::Channel))?;
-        let (failure, status) = match parse_exchange_response(&plain, reads) {
+        let (failure, status) = match parse_exchange_response(&plain, self.reads) {
             Ok((pieces, ExchangeResult::OK)) => return Ok((pieces, step)),
             Ok((_, ExchangeResult(code))) => (
                 Failure::ExchangeRefused(code),

@@ -167,18 +167,16 @@ impl Terminal {
         Ok(self.carry_out(output))
     }
 
-    /// Exchanges without ending; `reads` is the number of reads among the
-    /// mailbox commands.
+    /// Exchanges without ending.
     ///
     /// # Errors
     /// [`OutOfTurn`] unless the device is known.
     pub fn exchange(
         &mut self,
         exchange: &ExchangeCommand,
-        reads: usize,
     ) -> Result<Vec<TerminalEvent>, OutOfTurn> {
         self.settled()?;
-        let output = self.transaction.exchange(exchange, reads)?;
+        let output = self.transaction.exchange(exchange)?;
         Ok(self.carry_out(output))
     }
 
@@ -196,7 +194,7 @@ impl Terminal {
         self.settled()?;
         let output = self
             .transaction
-            .exchange(&ExchangeCommand::status(status), 0)?;
+            .exchange(&ExchangeCommand::status(status))?;
         self.stage = Stage::Finishing(status);
         Ok(self.carry_out(output))
     }

@@ -30,10 +30,10 @@ enum State {
     Sign(MustSign),
     Auth1(AwaitingAuth1),
     Recognised(Recognised),
-    RecognisedExchange(AwaitingExchange<Recognised>, usize),
+    RecognisedExchange(AwaitingExchange<Recognised>),
     Established(Established),
     Documents(AwaitingDocuments),
-    Exchange(AwaitingExchange<Established>, usize),
+    Exchange(AwaitingExchange<Established>),
     Over,
 }
 
@@ -108,19 +108,15 @@ impl Transaction {
                 self.state = State::Established(established);
                 Output::Documents(documents)
             }),
-            State::Exchange(step, reads) => {
-                step.on_response(response, reads)
-                    .map(|(pieces, established)| {
-                        self.state = State::Established(established);
-                        Output::Exchanged(pieces)
-                    })
-            }
-            State::RecognisedExchange(step, reads) => {
-                step.on_response(response, reads)
-                    .map(|(pieces, recognised)| {
-                        self.state = State::Recognised(recognised);
-                        Output::Exchanged(pieces)
-                    })
+            State::Exchange(step) => step.on_response(response).map(|(pieces, established)| {
+                self.state = State::Established(established);
+                Output::Exchanged(pieces)
+            }),
+            State::RecognisedExchange(step) => {
+                step.on_response(response).map(|(pieces, recognised)| {
+                    self.state = State::Recognised(recognised);
+                    Output::Exchanged(pieces)
+                })
             }
             _ => return out_of_order(),
         };
@@ -166,22 +162,18 @@ impl Transaction {
         }
     }
 
-    /// Exchanges; `reads` is the number of reads among the mailbox commands.
+    /// Exchanges: mailbox commands, a status.
     ///
     /// # Errors
     /// [`OutOfTurn`] unless the device is known.
-    pub fn exchange(
-        &mut self,
-        exchange: &ExchangeCommand,
-        reads: usize,
-    ) -> Result<Output, OutOfTurn> {
+    pub fn exchange(&mut self, exchange: &ExchangeCommand) -> Result<Output, OutOfTurn> {
         let sent = match self.take() {
             State::Established(step) => step
                 .exchange(exchange)
-                .map(|(command, next)| (command, State::Exchange(next, reads))),
+                .map(|(command, next)| (command, State::Exchange(next))),
             State::Recognised(step) => step
                 .exchange(exchange)
-                .map(|(command, next)| (command, State::RecognisedExchange(next, reads))),
+                .map(|(command, next)| (command, State::RecognisedExchange(next))),
             other => return self.out_of_turn(other),
         };
         Ok(match sent {

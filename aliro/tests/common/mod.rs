@@ -4,6 +4,8 @@
     reason = "each test binary uses its own part of this module"
 )]
 
+pub(crate) mod tool;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +24,7 @@ use zeroize::Zeroizing;
 
 /// A long-term key of a test.
 #[derive(Clone)]
-pub(crate) struct Key(p256::SecretKey, PublicKey);
+pub(crate) struct Key(pub(self) p256::SecretKey, PublicKey);
 
 impl Key {
     pub(crate) fn new(bytes: &[u8]) -> Self {
@@ -339,8 +341,8 @@ pub(crate) struct Field<'a> {
     pub(crate) disclosure: Disclosure,
     /// Whether a device known by the fast phase must go on to AUTH1.
     pub(crate) insist: bool,
-    /// Exchanged before the end, with the number of reads in each.
-    pub(crate) exchanges: VecDeque<(ExchangeCommand, usize)>,
+    /// Exchanged before the end.
+    pub(crate) exchanges: VecDeque<ExchangeCommand>,
     /// How it ends.
     pub(crate) verdict: ReaderStatus,
     pub(crate) seen: FieldSeen,
@@ -354,6 +356,7 @@ pub(crate) struct FieldSeen {
     pub(crate) authenticated: Vec<reader::Authenticated>,
     pub(crate) documents: Option<Vec<u8>>,
     pub(crate) exchanged: Vec<Vec<Vec<u8>>>,
+    pub(crate) notified: Vec<Vec<u8>>,
     pub(crate) finished: bool,
     pub(crate) status: Option<ReaderStatus>,
     pub(crate) reader_failure: Option<reader::Failure>,
@@ -477,7 +480,7 @@ impl Field<'_> {
 
     fn next_exchange(&mut self) -> Result<Vec<TerminalEvent>, reader::OutOfTurn> {
         match self.exchanges.pop_front() {
-            Some((exchange, reads)) => self.terminal.exchange(&exchange, reads),
+            Some(exchange) => self.terminal.exchange(&exchange),
             None => self.terminal.finish(self.verdict),
         }
     }
@@ -502,6 +505,10 @@ impl Field<'_> {
                     let (asked, documents) = self.installation.documents.as_ref().unwrap();
                     assert_eq!(&request, asked);
                     self.card.documents(documents)
+                }
+                CardEvent::Notified(what) => {
+                    self.seen.notified.push(what);
+                    continue;
                 }
                 CardEvent::ReaderStatus(status) => {
                     self.seen.status = Some(status);

@@ -9,7 +9,18 @@ pub struct Template {
     pub not_after: i64,
     /// Encoded extensions, each a SEQUENCE.
     pub extensions: Vec<Vec<u8>>,
+    /// Bodies of the OIDs of key type and curve.
+    pub key_type: [&'static [u8]; 2],
+    /// Bodies of the OIDs of the signature algorithm, within and beside what
+    /// is signed.
+    pub algorithms: [&'static [u8]; 2],
 }
+
+pub const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+pub const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+pub const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+/// ecdsa-with-SHA384; as the OID of anything else, simply another one.
+pub const ANOTHER: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
 
 impl Template {
     /// A certificate for a key that holds for a year around now.
@@ -19,6 +30,8 @@ impl Template {
             not_before: NOW - 180 * 86_400,
             not_after: NOW + 180 * 86_400,
             extensions: Vec::new(),
+            key_type: [EC_PUBLIC_KEY, P256],
+            algorithms: [ECDSA_WITH_SHA256; 2],
         }
     }
 
@@ -30,21 +43,19 @@ impl Template {
 
     /// With any bytes for a signature.
     pub fn with_signature(&self, signature: &[u8]) -> Vec<u8> {
-        sequence(&[self.tbs(), ecdsa_with_sha256(), bit_string(signature)])
+        let algorithm = sequence(&[oid(self.algorithms[1])]);
+        sequence(&[self.tbs(), algorithm, bit_string(signature)])
     }
 
     pub fn tbs(&self) -> Vec<u8> {
         let spki = sequence(&[
-            sequence(&[
-                oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]),
-                oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]),
-            ]),
+            sequence(&self.key_type.map(oid)),
             bit_string(&self.public_key),
         ]);
         let mut parts = vec![
             tlv(0xa0, &tlv(0x02, &[2])),
             tlv(0x02, &[1]),
-            ecdsa_with_sha256(),
+            sequence(&[oid(self.algorithms[0])]),
             name("issuer CA"),
             sequence(&[time(self.not_before), time(self.not_after)]),
             name("issuer"),
@@ -68,15 +79,13 @@ pub fn extension(last_arc: u8, critical: bool, value: &[u8]) -> Vec<u8> {
 }
 
 pub const KEY_USAGE: u8 = 15;
+pub const BASIC_CONSTRAINTS: u8 = 19;
+pub const EXTENDED_KEY_USAGE: u8 = 37;
 pub const NAME_CONSTRAINTS: u8 = 30;
 /// BIT STRING with digitalSignature.
 pub const DIGITAL_SIGNATURE: [u8; 4] = [0x03, 0x02, 0x07, 0x80];
 /// BIT STRING with keyEncipherment.
 pub const KEY_ENCIPHERMENT: [u8; 4] = [0x03, 0x02, 0x05, 0x20];
-
-fn ecdsa_with_sha256() -> Vec<u8> {
-    sequence(&[oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02])])
-}
 
 fn name(common_name: &str) -> Vec<u8> {
     let attribute = sequence(&[oid(&[0x55, 0x04, 0x03]), tlv(0x0c, common_name.as_bytes())]);

@@ -144,6 +144,27 @@ impl DoorClock {
         }
     }
 
+    /// A clock after a restart that a battery-backed clock has measured: it goes on where it was when
+    /// it was stored, `uncertainty_ms` off at most, for the time that has passed since; such a clock
+    /// drifts like any other. It must be one that nobody but the door's maker can set.
+    #[must_use]
+    pub fn resume(
+        persisted: PersistedClock,
+        uncertainty_ms: u32,
+        since_stored: Duration,
+        monotonic: Duration,
+    ) -> Self {
+        let passed_us = duration_us(since_stored);
+        let drifted_us = parts_per_million(passed_us, MAX_DRIFT_PPM);
+        let mut clock = Self::start(persisted, monotonic);
+        clock.estimate = Estimate {
+            at: monotonic,
+            unix_us: micros(persisted.running_ms).saturating_add(passed_us),
+            uncertainty_us: Some(micros(uncertainty_ms.into()).saturating_add(drifted_us)),
+        };
+        clock
+    }
+
     /// What is to be stored now.
     #[must_use]
     pub fn persisted(&self, monotonic: Duration) -> PersistedClock {

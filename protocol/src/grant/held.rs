@@ -1,6 +1,8 @@
 //! The other direction: what a verified grant says, and which document serves a door.
 
-use aliro::document::{AccessData, RawDocument};
+use aliro::document::{
+    AccessData, Now, RawDocument, Refusal, VerifiedAccess, Verifier, VerifyContext,
+};
 
 use super::element::{Shared, Times, decode};
 use super::name::{ElementName, Place};
@@ -79,6 +81,29 @@ pub fn held_keys(
         }
     }
     held
+}
+
+/// Verifies a grant as Aliro does, but reads one whose keys all begin later, too: so the decision
+/// about them can say *too early*, and when it is time.
+///
+/// # Errors
+/// The first [`Refusal`] in the order of the checks.
+pub fn verify_grant(
+    verifier: &Verifier<'_>,
+    document: &RawDocument,
+    context: &VerifyContext<'_>,
+) -> Result<VerifiedAccess, Refusal> {
+    let verified = verifier.access(document, context);
+    // A grant holds from an hour before its signing, unless its earliest key begins after that.
+    if verified != Err(Refusal::NotYetValid) || document.valid_from() <= document.signed() {
+        return verified;
+    }
+    let begin = document.valid_from().epoch();
+    let clock = Some(Now {
+        utc: begin,
+        local: begin,
+    });
+    verifier.access(document, &VerifyContext { clock, ..*context })
 }
 
 /// Whether an access extension is understood here (for Aliro's verifier).

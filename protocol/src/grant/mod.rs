@@ -17,7 +17,9 @@ mod rights;
 mod schedule;
 
 pub use element::NotOurs;
-pub use held::{HeldKey, HeldKeys, document_for, held_keys, knows_reader_rule, understands};
+pub use held::{
+    HeldKey, HeldKeys, document_for, held_keys, knows_reader_rule, understands, verify_grant,
+};
 pub use issue::{Grant, GrantDocument, GrantError, GrantRequest, KeyAt, Lifetime, prepare};
 pub use name::{BadElementName, ElementName, Place, SLOTS, asked_elements};
 pub use rights::{Right, Rights};

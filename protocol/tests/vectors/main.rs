@@ -126,3 +126,19 @@ fn keys() {
         }),
     );
 }
+
+/// What is signed, and every file of vectors, is told of in the document that others implement from.
+#[test]
+fn the_document_names_every_prefix_and_every_file() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let document = std::fs::read_to_string(root.join("docs/protocol.md")).unwrap();
+    for purpose in latchkey_protocol::signing::Purpose::ALL {
+        let prefix = String::from_utf8(purpose.prefix().to_vec()).unwrap();
+        let shown = prefix.replace('\0', "\\0");
+        assert!(document.contains(&format!("`{shown}`")), "{shown}");
+    }
+    for file in std::fs::read_dir(root.join("tests/vectors")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
+}

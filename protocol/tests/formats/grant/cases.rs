@@ -6,11 +6,12 @@ use aliro::document::{
     Capabilities, Iterations, Now, Refusal, TrustedIssuers, Verdict, Verifier, VerifyContext,
     evaluate,
 };
+use chrono::{DateTime, Utc};
 use latchkey_protocol::grant::*;
 use latchkey_protocol::ids::{DoorNumber, ElementId};
 use latchkey_protocol::rules::*;
 
-use super::{DOOR, LIFETIME, SIGNED, held, issue, verify, zurich};
+use super::{DOOR, LIFETIME, SIGNED, held, issue, verify, verify_at, zurich};
 use crate::test_key::TestKey;
 
 fn key(place: Place, id: u8, rules: AccessRules) -> KeyAt {
@@ -250,6 +251,37 @@ fn the_documents_own_fields_are_the_loosest_of_its_elements() {
         of(vec![stay("2028-01-01", "")]),
         (-3600, true),
         "beyond its life"
+    );
+}
+
+#[test]
+fn a_door_says_when_a_key_begins_that_its_grant_does_not_hold_for_yet() {
+    let offsets = zurich();
+    let window = WeeklyWindow::parse(Weekdays::ALL, "10:00", "12:00").unwrap();
+    let range = *stay("2027-01-16", "").range();
+    let rules = AccessRules::new(range, [window], false, None).unwrap();
+    let (_, documents) = issue(&[key(Place::Door(DOOR), 1, rules)], &offsets).unwrap();
+    let verified = verify_at(&documents[0], DOOR, SIGNED).unwrap();
+    let held = held_keys(&verified.elements, DOOR, &offsets);
+    let calendar = Calendar {
+        offsets: &offsets,
+        holidays: Holidays::NONE,
+    };
+    let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+    let now = Facts::at(at("2027-01-15T08:00:00Z"));
+    assert_eq!(
+        decide(&held.keys[0].rules, &calendar, &now),
+        Decision::Denied {
+            reason: Reason::TooEarly,
+            next: Some(at("2027-01-16T09:00:00Z")),
+        }
+    );
+
+    // A clock that is hours behind is another matter.
+    let (_, documents) = issue(&[key(Place::Door(DOOR), 1, stay("", ""))], &offsets).unwrap();
+    assert_eq!(
+        verify_at(&documents[0], DOOR, SIGNED - 7200).unwrap_err(),
+        Refusal::NotYetValid
     );
 }
 

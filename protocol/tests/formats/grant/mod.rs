@@ -57,19 +57,20 @@ fn issue(keys: &[KeyAt], offsets: &Offsets) -> Result<(Grant, Vec<RawDocument>),
 }
 
 fn verify(document: &RawDocument, door: DoorNumber) -> Result<VerifiedAccess, Refusal> {
+    // Late in its life, when it holds even if all its keys begin later than it was signed.
+    verify_at(document, door, SIGNED + i64::from(LIFETIME.seconds) - 1)
+}
+
+fn verify_at(document: &RawDocument, door: DoorNumber, at: i64) -> Result<VerifiedAccess, Refusal> {
     let mut trusted = TrustedIssuers::new();
     trusted.add_issuer(TestKey::of("issuer").public());
-    // Late in its life, when it holds even if all its keys begin later than it was signed.
-    let late = SIGNED + i64::from(LIFETIME.seconds) - 1;
-    Verifier::new(&trusted).access(
+    verify_grant(
+        &Verifier::new(&trusted),
         document,
         &VerifyContext {
             credential: &TestKey::of("phone").public(),
             asked: &asked_elements(door),
-            clock: Some(Now {
-                utc: late,
-                local: late,
-            }),
+            clock: Some(Now { utc: at, local: at }),
             iterations: &Iterations::new(),
             known_reader_rules: &knows_reader_rule,
             understands: &understands,

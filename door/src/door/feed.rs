@@ -1,0 +1,208 @@
+//! What the issuer tells this door, whoever carries it: statements in their two series, revocation
+//! lists whole or in pages.
+
+use std::sync::Arc;
+
+use latchkey_protocol::clock::DoorClock;
+use latchkey_protocol::commissioning::Package;
+use latchkey_protocol::doorstate::StatementNumbers;
+use latchkey_protocol::ids::PassId;
+use latchkey_protocol::pass::SignedPass;
+use latchkey_protocol::private::Page;
+use latchkey_protocol::revocation::{RevocationList, Taken};
+use latchkey_protocol::statement::{Body, Statement, Step};
+use rusqlite::Transaction;
+
+use super::inner::{Knowledge, verify_list, verify_statement};
+use super::{Door, DoorError, Inner, Installed};
+use crate::env::Env;
+use crate::store::{
+    Setting, forget_document, forget_passes, keep_pass, keep_revocations, keep_setting,
+    keep_statement_numbers,
+};
+
+impl Door {
+    /// Obeys statements, each only as the next of its series. What is missing shows in the state.
+    pub(crate) async fn take_statements(
+        self: &Arc<Self>,
+        statements: Vec<Vec<u8>>,
+    ) -> Result<(), DoorError> {
+        self.run(move |door| {
+            let mut inner = door.lock();
+            let mut changed = false;
+            for statement in &statements {
+                changed |= take_statement(&mut inner, &door.installed, statement)?;
+            }
+            drop(inner);
+            if changed {
+                door.state_changed();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Obeys a revocation list, unless it is an older one.
+    pub(crate) async fn take_revocation(
+        self: &Arc<Self>,
+        document: Vec<u8>,
+    ) -> Result<(), DoorError> {
+        self.run(move |door| {
+            if take_list(&mut door.lock(), &door.installed, &door.env, &document)? {
+                door.state_changed();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a page of a list that a phone brings; the last one that was missing makes it whole.
+    pub(crate) async fn take_page(self: &Arc<Self>, page: Page) -> Result<(), DoorError> {
+        self.run(move |door| {
+            let mut inner = door.lock();
+            // The carrier's word is good enough for leaving out what is known.
+            if !inner.knowledge.revoked.lacks(page.list) {
+                return Ok(());
+            }
+            let Some(document) = inner.pages.take(page) else {
+                return Ok(());
+            };
+            let changed = take_list(&mut inner, &door.installed, &door.env, &document)?;
+            drop(inner);
+            if changed {
+                door.state_changed();
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Whether it was obeyed just now.
+pub(crate) fn take_statement(
+    inner: &mut Inner,
+    installed: &Installed,
+    bytes: &[u8],
+) -> Result<bool, DoorError> {
+    let Some(statement) = verify_statement(bytes, installed) else {
+        tracing::warn!(
+            "a statement that the issuer did not sign, or that this version cannot obey"
+        );
+        return Ok(false);
+    };
+    let (numbers, begins) = match inner.knowledge.numbers.step(installed.door, &statement) {
+        Step::Apply(numbers) => (numbers, false),
+        Step::BeginEpoch(numbers) => (numbers, true),
+        Step::Missing { epoch, from } => {
+            tracing::info!(epoch, from, "statements are missing");
+            return Ok(false);
+        }
+        Step::Known | Step::Stale | Step::NotForUs => return Ok(false),
+    };
+    inner.store.write(|tx| {
+        if begins {
+            forget_passes(tx)?;
+        }
+        keep_body(tx, installed, &statement, bytes)?;
+        keep_statement_numbers(tx, numbers)?;
+        Ok::<_, DoorError>(())
+    })?;
+    inner.knowledge.numbers = numbers;
+    inner.knowledge.obey(statement.body);
+    Ok(true)
+}
+
+/// Keeps what a package brings, which was checked as a whole.
+pub(crate) fn keep_first(
+    tx: &Transaction<'_>,
+    installed: &Installed,
+    package: &Package,
+    numbers: StatementNumbers,
+    list: Option<&RevocationList>,
+) -> Result<(), DoorError> {
+    for bytes in &package.statements {
+        if let Some(statement) = verify_statement(&bytes.0, installed) {
+            keep_body(tx, installed, &statement, &bytes.0)?;
+        }
+    }
+    keep_statement_numbers(tx, numbers)?;
+    keep_revocations(tx, list)?;
+    Ok(())
+}
+
+fn keep_body(
+    tx: &Transaction<'_>,
+    installed: &Installed,
+    statement: &Statement,
+    bytes: &[u8],
+) -> Result<(), DoorError> {
+    match &statement.body {
+        Body::Settings(_) => keep_setting(tx, Setting::Property, bytes)?,
+        Body::DoorSettings(_) => keep_setting(tx, Setting::Door, bytes)?,
+        Body::Pass(signed) => match verify_pass(signed, installed) {
+            Some((id, until)) => keep_pass(tx, id, &signed.to_bytes(), until)?,
+            // The issuer signed the statement around it: its number counts, and nothing opens.
+            None => tracing::warn!("a statement holds a pass that does not verify"),
+        },
+    }
+    Ok(())
+}
+
+fn verify_pass(signed: &SignedPass, installed: &Installed) -> Option<(PassId, u32)> {
+    let pass = installed.verify_pass(signed)?;
+    Some((pass.id, pass.until))
+}
+
+/// Whether it is obeyed from now on and was not before.
+pub(crate) fn take_list(
+    inner: &mut Inner,
+    installed: &Installed,
+    env: &Env,
+    document: &[u8],
+) -> Result<bool, DoorError> {
+    let Some(list) = verify_list(document, installed) else {
+        tracing::warn!("a revocation list that the issuer did not sign");
+        return Ok(false);
+    };
+    raise_bound(&mut inner.clock, env, list.signed());
+    let mut revoked = inner.knowledge.revoked.clone();
+    match revoked.take(list.clone()) {
+        Taken::Newest | Taken::Beside => {}
+        Taken::Known => return Ok(false),
+        Taken::Full => {
+            tracing::error!("more revocation lists than a property can have");
+            return Ok(false);
+        }
+    }
+    let clock = inner.clock_to_save(env);
+    inner.store.write(|tx| {
+        keep_revocations(tx, revoked.lists())?;
+        for credential in &list.content().credentials {
+            forget_document(tx, credential)?;
+        }
+        crate::store::save_clock(tx, &clock)?;
+        Ok::<_, DoorError>(())
+    })?;
+    inner.knowledge.revoked = revoked;
+    tracing::info!(number = ?list.number(), "a newer revocation list");
+    Ok(true)
+}
+
+/// The time is not before what was signed by the issuer and verified here.
+pub(crate) fn raise_bound(clock: &mut DoorClock, env: &Env, signed: i64) {
+    let signed_ms = u64::try_from(signed)
+        .unwrap_or_default()
+        .saturating_mul(1000);
+    clock.raise_bound(signed_ms, env.clock.monotonic());
+}
+
+impl Knowledge {
+    fn obey(&mut self, body: Body) {
+        match body {
+            Body::Settings(settings) => self.settings = Some(settings),
+            Body::DoorSettings(settings) => self.door_settings = settings,
+            // Passes are looked up in the store.
+            Body::Pass(_) => {}
+        }
+    }
+}

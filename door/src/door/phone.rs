@@ -1,0 +1,223 @@
+//! What a door asks of a phone that has proved its credential, and what it makes of the answers.
+
+use std::sync::Arc;
+
+use aliro::command::Signaling;
+use aliro::crypto::PublicKey;
+use aliro::document::{
+    ACCESS, DeviceRequest, DeviceResponse, RawDocument, Refusal, Timestamp, VerifiedAccess,
+    key_hash,
+};
+use aliro::reader::Authenticated;
+use latchkey_protocol::api::events::Means;
+use latchkey_protocol::doorlink::Subject;
+use latchkey_protocol::grant::asked_elements;
+use latchkey_protocol::ids::AttemptId;
+use latchkey_protocol::private::Wants;
+use latchkey_protocol::rules::Reason;
+
+use super::gesture::Ruling;
+use super::{Door, DoorError, Gesture, Inner, Settled, raise_bound};
+use crate::engine::{self, GrantFacts, Granted};
+use crate::store::{
+    CachedDocument, cached_document, forget_document, keep_document, keep_iterations, save_clock,
+};
+
+/// A phone's commit: its holder wants in.
+#[derive(Debug, Clone)]
+pub(crate) struct Commit {
+    /// The credential that was proved.
+    pub(crate) credential: PublicKey,
+    /// The gesture.
+    pub(crate) attempt: AttemptId,
+    /// Unanswered ones that it takes the place of.
+    pub(crate) replaces: Vec<AttemptId>,
+    /// What carries it.
+    pub(crate) means: Means,
+    /// Why the document that the phone gave is not believed, if it gave one.
+    pub(crate) refusal: Option<Reason>,
+}
+
+impl Door {
+    /// The DeviceRequest to send: when the credential is not known here, or the phone holds a newer
+    /// document than the door does.
+    pub(crate) async fn asks_for_document(
+        self: &Arc<Self>,
+        device: &Authenticated,
+    ) -> Result<Option<Vec<u8>>, DoorError> {
+        if !device.signaling.contains(Signaling::ACCESS_DOCUMENT) {
+            return Ok(None);
+        }
+        let credential = key_hash(&device.credential);
+        let held = device.access_signed.and_then(|signed| timestamp(&signed));
+        self.run(move |door| {
+            let inner = door.lock();
+            let known = cached_document(inner.store.read(), &credential)?;
+            let current = match (known, held) {
+                (Some(known), Some(held)) => known.signed >= held.epoch(),
+                _ => false,
+            };
+            Ok((!current).then(|| {
+                DeviceRequest {
+                    access: asked_elements(door.installed.number),
+                    revocation: Vec::new(),
+                }
+                .encode()
+            }))
+        })
+        .await
+    }
+
+    /// Takes what the phone answered. A document that holds together is kept in place of an older
+    /// one; else the reason why it is not believed.
+    pub(crate) async fn take_documents(
+        self: &Arc<Self>,
+        credential: PublicKey,
+        response: Vec<u8>,
+    ) -> Result<Option<Reason>, DoorError> {
+        self.run(move |door| {
+            let Ok(response) = DeviceResponse::decode(&response) else {
+                return Ok(Some(Reason::Unknown));
+            };
+            let Some(document) = response.document(ACCESS) else {
+                // Nothing of what this door asked for.
+                return Ok(Some(Reason::WrongDoor));
+            };
+            let mut inner = door.lock();
+            match door.verify(&inner, &credential, document) {
+                Ok(verified) => {
+                    door.keep(&mut inner, &credential, document, &verified)?;
+                    Ok(None)
+                }
+                Err(refusal) => {
+                    tracing::info!(%refusal, "a document that is not believed");
+                    Ok(Some(engine::reason_of(refusal)))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Decides a commit and carries it out.
+    pub(crate) async fn commit(self: &Arc<Self>, commit: Commit) -> Result<Settled, DoorError> {
+        self.run(move |door| {
+            let credential = key_hash(&commit.credential);
+            let gesture = Gesture {
+                attempt: Some(commit.attempt),
+                replaces: commit.replaces.clone(),
+                means: commit.means,
+                owner: credential.to_vec(),
+                answers_again: true,
+            };
+            door.settle(&gesture, |inner, _| {
+                door.rule_phone(inner, &commit, credential)
+            })
+        })
+        .await
+    }
+
+    /// What a phone may bring.
+    pub(crate) fn wants(&self) -> Wants {
+        let inner = self.lock();
+        Wants {
+            list_after: inner.knowledge.list(),
+            statements_after: inner.knowledge.numbers,
+        }
+    }
+
+    fn rule_phone(
+        &self,
+        inner: &Inner,
+        commit: &Commit,
+        credential: [u8; 32],
+    ) -> Result<Ruling, DoorError> {
+        let document = cached_document(inner.store.read(), &credential)?
+            .and_then(|cached| RawDocument::decode(&cached.document).ok());
+        let granted = match document {
+            None if inner
+                .knowledge
+                .revoked
+                .revokes_credential(&commit.credential) =>
+            {
+                Granted::denied(Reason::Revoked)
+            }
+            None => Granted::denied(commit.refusal.unwrap_or(Reason::Unknown)),
+            Some(document) => match self.verify(inner, &commit.credential, &document) {
+                Ok(verified) => engine::decide_grant(
+                    &GrantFacts {
+                        credential: &commit.credential,
+                        access: &verified,
+                    },
+                    &inner.world(self),
+                ),
+                Err(refusal) => Granted::denied(engine::reason_of(refusal)),
+            },
+        };
+        Ok(Ruling {
+            decision: granted.decision,
+            subject: Subject::Credential {
+                key_hash: credential.to_vec().into(),
+                element: granted.element,
+            },
+            spends: None,
+        })
+    }
+
+    fn verify(
+        &self,
+        inner: &Inner,
+        credential: &PublicKey,
+        document: &RawDocument,
+    ) -> Result<VerifiedAccess, Refusal> {
+        engine::verify(
+            document,
+            credential,
+            &inner.knowledge.trusted,
+            &inner.knowledge.iterations,
+            &inner.world(self),
+        )
+    }
+
+    fn keep(
+        &self,
+        inner: &mut Inner,
+        credential: &PublicKey,
+        document: &RawDocument,
+        verified: &VerifiedAccess,
+    ) -> Result<(), DoorError> {
+        let cached = CachedDocument {
+            signed: verified.validity.signed.epoch(),
+            valid_until: verified.validity.valid_until.epoch(),
+            document: document.as_bytes().to_vec(),
+        };
+        let hash = key_hash(credential);
+        let revoked = inner.knowledge.revoked.revokes_credential(credential);
+        let mut iterations = inner.knowledge.iterations.clone();
+        let raised = iterations.raise(verified.issuer, verified.validity.iteration);
+        raise_bound(
+            &mut inner.clock,
+            &self.env,
+            verified.validity.signed.epoch(),
+        );
+        let clock = inner.clock_to_save(&self.env);
+        inner.store.write(|tx| {
+            if revoked {
+                forget_document(tx, &hash)?;
+            } else {
+                keep_document(tx, &hash, &cached)?;
+            }
+            keep_iterations(tx, &iterations)?;
+            save_clock(tx, &clock)?;
+            Ok::<_, DoorError>(())
+        })?;
+        inner.knowledge.iterations = iterations;
+        if raised {
+            self.state_changed();
+        }
+        Ok(())
+    }
+}
+
+fn timestamp(text: &[u8]) -> Option<Timestamp> {
+    Timestamp::parse(std::str::from_utf8(text).ok()?).ok()
+}

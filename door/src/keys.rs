@@ -1,0 +1,85 @@
+//! The controller's own keys: made here, never leaving.
+
+use aliro::crypto::{PublicKey, Signature};
+use hpke::kem::DhP256HkdfSha256;
+use hpke::{Deserializable as _, Kem as _, Serializable as _};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use zeroize::Zeroizing;
+
+use crate::env::Env;
+use crate::store::StoredKeys;
+
+/// A key pair could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// No randomness, or signing failed for want of it.
+    #[error("the system gives no randomness")]
+    NoRandomness,
+    /// What was stored is no key.
+    #[error("a stored key does not read")]
+    Damaged,
+}
+
+/// The reader key, which is Aliro's and signs all that this door says, and the public half of the
+/// key that things are sealed to.
+pub(crate) struct OwnKeys {
+    reader: EcdsaKeyPair,
+    reader_public: PublicKey,
+    sealing_public: PublicKey,
+}
+
+/// New keys, as they are to be stored.
+pub(crate) fn new_keys(env: &Env) -> Result<StoredKeys, KeyError> {
+    let reader =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+            .map_err(|_| KeyError::NoRandomness)?;
+    let seed = Zeroizing::new(env.random::<32>());
+    let (sealing, _) = DhP256HkdfSha256::derive_keypair(&*seed);
+    Ok(StoredKeys {
+        reader: Zeroizing::new(reader.as_ref().to_vec()),
+        sealing: Zeroizing::new(sealing.to_bytes().to_vec()),
+    })
+}
+
+impl OwnKeys {
+    /// Reads what was stored.
+    pub(crate) fn from_stored(stored: &StoredKeys) -> Result<Self, KeyError> {
+        let reader = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &stored.reader,
+            &SystemRandom::new(),
+        )
+        .map_err(|_| KeyError::Damaged)?;
+        let reader_public = PublicKey::from_uncompressed(reader.public_key().as_ref())
+            .map_err(|_| KeyError::Damaged)?;
+        let sealing = <DhP256HkdfSha256 as hpke::Kem>::PrivateKey::from_bytes(&stored.sealing)
+            .map_err(|_| KeyError::Damaged)?;
+        let sealing = DhP256HkdfSha256::sk_to_pk(&sealing).to_bytes();
+        Ok(Self {
+            reader,
+            reader_public,
+            sealing_public: PublicKey::from_uncompressed(&sealing)
+                .map_err(|_| KeyError::Damaged)?,
+        })
+    }
+
+    /// Signs with the reader key: ES256, r || s.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
+        let signature = self
+            .reader
+            .sign(&SystemRandom::new(), message)
+            .map_err(|_| KeyError::NoRandomness)?;
+        Signature::from_slice(signature.as_ref()).map_err(|_| KeyError::NoRandomness)
+    }
+
+    /// The reader key's public half.
+    pub(crate) fn reader(&self) -> &PublicKey {
+        &self.reader_public
+    }
+
+    /// The sealing key's public half.
+    pub(crate) fn sealing(&self) -> &PublicKey {
+        &self.sealing_public
+    }
+}

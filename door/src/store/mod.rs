@@ -1,0 +1,190 @@
+//! Everything that a controller remembers, in one SQLite file of its own. What it decides rests on
+//! this store alone.
+//!
+//! Each commit is durable before it returns (WAL, synchronous FULL), so what was answered is there
+//! after the power was cut. A `&Transaction` is the proof that several writes become one.
+
+mod attempts;
+mod codes;
+mod counters;
+mod documents;
+mod events;
+mod installed;
+mod keys;
+mod schema;
+mod series;
+mod signed;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+pub(crate) use attempts::{
+    Attempt, AttemptState, forget_attempts_before, keep_attempt, known_attempt, mark_moved,
+    replace_attempt,
+};
+pub(crate) use codes::{accept_code, forget_codes, last_accepted};
+pub(crate) use counters::{Counter, advance, counter, raise};
+pub(crate) use documents::{
+    CachedDocument, cached_document, forget_document, forget_documents_ended, keep_document,
+};
+pub(crate) use events::{EventLog, log_event, mark_events_kept, unkept_events};
+pub(crate) use installed::{install, installed_package};
+pub(crate) use keys::{StoredKeys, keep_keys, stored_keys};
+pub use schema::SECRET_COLUMNS;
+pub(crate) use series::{
+    Setting, count_passes, forget_passes, forget_passes_ended, keep_pass, keep_setting,
+    keep_statement_numbers, known_pass, setting, statement_numbers,
+};
+pub(crate) use signed::{
+    SavedBattery, SavedClock, iterations, keep_iterations, keep_revocations, revocation_documents,
+    revocation_number, save_clock, saved_clock,
+};
+
+/// The file's name inside a controller's folder.
+pub const FILE: &str = "controller.sqlite";
+
+/// Why a store does not do what it is asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite failed: the disk is full, the file is damaged, the sync failed.
+    #[error("the store failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The schema could not be brought up to date, or is newer than this program.
+    #[error("the store's schema does not fit this program")]
+    Schema(#[from] rusqlite_migration::Error),
+    /// The folder or the lock file failed.
+    #[error("the controller's folder failed")]
+    Folder(#[from] std::io::Error),
+    /// Another process works with this folder.
+    #[error("another process runs this controller")]
+    InUse,
+    /// There is a controller in this folder already.
+    #[error("there is a controller in this folder already")]
+    Exists,
+    /// There is no controller in this folder.
+    #[error("there is no controller in this folder")]
+    Missing,
+    /// A row does not read.
+    #[error("the store holds something that does not read: {0}")]
+    Damaged(&'static str),
+}
+
+/// The open store of one controller. One process at a time holds it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    /// Held for as long as the store is open.
+    _lock: Option<std::fs::File>,
+}
+
+impl Store {
+    /// Makes a new one; the folder is made too.
+    pub(crate) fn create(folder: &Path) -> Result<Self, StoreError> {
+        make_private_folder(folder)?;
+        let lock = lock(folder)?;
+        let file = file_in(folder);
+        if file.exists() {
+            return Err(StoreError::Exists);
+        }
+        make_private_file(&file)?;
+        Self::writer(&file, lock)
+    }
+
+    /// Opens an existing one and brings its schema up to date.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let file = file_in(folder);
+        if !file.exists() {
+            return Err(StoreError::Missing);
+        }
+        Self::writer(&file, lock(folder)?)
+    }
+
+    /// Opens an existing one to look at, whether or not another process runs it.
+    pub(crate) fn look(folder: &Path) -> Result<Self, StoreError> {
+        let file = file_in(folder);
+        if !file.exists() {
+            return Err(StoreError::Missing);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        Ok(Self {
+            connection,
+            _lock: None,
+        })
+    }
+
+    fn writer(file: &Path, lock: std::fs::File) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(file)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        // What is deleted is overwritten: a stolen store tells nothing of those who were forgotten.
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        schema::migrate(&mut connection)?;
+        Ok(Self {
+            connection,
+            _lock: Some(lock),
+        })
+    }
+
+    /// For reading.
+    pub(crate) fn read(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Runs `work` in one transaction that is durable when this returns `Ok`, and leaves no trace
+    /// otherwise.
+    pub(crate) fn write<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(done)
+    }
+}
+
+fn file_in(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
+/// Locked for as long as the file stays open; the system lets go of it when the process dies.
+fn lock(folder: &Path) -> Result<std::fs::File, StoreError> {
+    let file = std::fs::File::create(folder.join("controller.lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
+        Err(std::fs::TryLockError::Error(error)) => Err(StoreError::Folder(error)),
+    }
+}
+
+/// Nobody but the controller's own user reads its keys.
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn make_private_file(file: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// SQLite's integers are signed; ours are not. Nothing of ours comes near the end.
+fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn from_sql(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

@@ -1,0 +1,18 @@
+//! A real controller with a real store, and everything around it played by the tests: the
+//! property's issuer, phones (with Aliro's own device side), guests, the portal's end of the line.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here fails its test, and says where"
+)]
+
+mod codes;
+mod commissioning;
+mod guest;
+mod line;
+mod phone;
+mod phones;
+mod portal;
+mod power;
+mod property;
+mod secrets;

@@ -1,0 +1,378 @@
+//! A phone: Aliro's device side over a stream, and our messages beside it.
+
+use aliro::crypto::RingEntropy;
+use aliro::device::{
+    Credential, DeviceConfig, Disclosure, Event, Failure, GroupBinding, Session, Trust,
+};
+use aliro::document::{DeviceRequest, DeviceResponse, RawDocument};
+use aliro::identifier::Interface;
+use aliro::keys::BleVersions;
+use aliro::message::{Action, MessageBuffer, ReaderState};
+use aliro::proprietary::ProprietaryInformation;
+use latchkey_protocol::doorstate::{ListNumber, SignedDoorState};
+use latchkey_protocol::grant::{GrantRequest, KeyAt, Lifetime, Place, Rights, prepare};
+use latchkey_protocol::hello::{Answer, ClientHello, INTERFACE_STREAM, Parsed, ServerHello};
+use latchkey_protocol::ids::{AttemptId, DoorId, DoorNumber, ElementId, PropertyId};
+use latchkey_protocol::private::{Page, PrivateMessage, ResultRecord};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::property::{Door, Key, Property};
+
+/// A person's phone at one property.
+pub(crate) struct Phone {
+    property: PropertyId,
+    reader_ca: aliro::crypto::PublicKey,
+    pub(crate) key: Key,
+    pub(crate) element: ElementId,
+    pub(crate) grant: Option<RawDocument>,
+    pub(crate) interface: u8,
+    /// What it brings along.
+    list: Vec<u8>,
+    statements: Vec<Vec<u8>>,
+    /// The gesture of the next visit.
+    pub(crate) attempt: AttemptId,
+    pub(crate) replaces: Vec<AttemptId>,
+    /// Which of its messages is changed on the way, and how.
+    pub(crate) tamper: Option<(usize, Tamper)>,
+}
+
+/// What somebody on the way does to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tamper {
+    /// Flips a bit of this byte, counted modulo the message's length.
+    Flip(usize),
+    /// Sends it twice.
+    Repeat,
+    /// Leaves it out.
+    Drop,
+}
+
+/// What the phone learned at a door.
+#[derive(Debug, Default)]
+pub(crate) struct Visit {
+    pub(crate) record: Option<ResultRecord>,
+    pub(crate) lock: Option<ReaderState>,
+    pub(crate) state: Option<SignedDoorState>,
+    pub(crate) asked_for_documents: bool,
+    pub(crate) failure: Option<Failure>,
+    /// How many messages it sent.
+    pub(crate) sent: usize,
+}
+
+impl Phone {
+    /// With a grant for door 7 and these rules, as JSON.
+    pub(crate) fn resident(property: &Property, rules: &str) -> Self {
+        let mut phone = Self::stranger(property);
+        phone.grant(property, 7, rules);
+        phone
+    }
+
+    /// With a credential of this property and no grant.
+    pub(crate) fn stranger(property: &Property) -> Self {
+        let key = Key::new();
+        let mut attempt = [0; 16];
+        attempt.copy_from_slice(&key.public().x()[..16]);
+        Self {
+            property: property.id,
+            reader_ca: property.reader_ca.public(),
+            key,
+            element: ElementId([0; 8]),
+            grant: None,
+            interface: INTERFACE_STREAM,
+            list: Vec::new(),
+            statements: Vec::new(),
+            attempt: AttemptId(attempt),
+            replaces: Vec::new(),
+            tamper: None,
+        }
+    }
+
+    /// Gets a new grant: 7 days, for one door.
+    pub(crate) fn grant(&mut self, property: &Property, door: u16, rules: &str) {
+        self.element.0[0] += 1;
+        self.element.0[1..].copy_from_slice(&self.key.public().x()[..7]);
+        let keys = [KeyAt {
+            place: Place::Door(DoorNumber(door)),
+            id: self.element,
+            rules: serde_json::from_str(rules).unwrap(),
+            rights: Rights::NONE,
+        }];
+        let request = GrantRequest {
+            issuer: &property.issuer.public(),
+            holder: &self.key.public(),
+            keys: &keys,
+            offsets: &property.offsets,
+            lifetime: Lifetime {
+                signed: property.now().timestamp(),
+                seconds: 7 * 24 * 3600,
+                iteration: 1,
+            },
+        };
+        let mut grant = prepare(&request, || [3; 16]).unwrap();
+        let unsigned = grant.documents.swap_remove(0).unsigned;
+        let signature = property.issuer.sign(&unsigned.to_be_signed());
+        self.grant = Some(unsigned.finish(signature).unwrap());
+    }
+
+    pub(crate) fn carrying(mut self, list: &[u8]) -> Self {
+        self.list = list.to_vec();
+        self
+    }
+
+    pub(crate) fn with_statements(mut self, statements: Vec<Vec<u8>>) -> Self {
+        self.statements = statements;
+        self
+    }
+
+    /// Makes another gesture.
+    pub(crate) fn gesture(mut self, number: u8) -> Self {
+        self.attempt.0[15] = number;
+        self
+    }
+
+    /// Goes to the door and presses the button.
+    pub(crate) async fn visit(&self, door: &Door) -> Visit {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (visit, ()) = tokio::join!(self.speak(door.id, near), door.running.serve(far));
+        visit
+    }
+
+    /// Speaks with whatever door is at the other end.
+    pub(crate) async fn speak<S>(&self, door: DoorId, stream: S) -> Visit
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut talk = match Talk::open(self, door, stream).await {
+            Some(talk) => talk,
+            None => return Visit::default(),
+        };
+        let events = talk.session.start_rke().unwrap();
+        talk.run(events).await;
+        talk.visit
+    }
+}
+
+/// One conversation.
+struct Talk<'a, S> {
+    phone: &'a Phone,
+    stream: S,
+    buffer: MessageBuffer,
+    session: Session,
+    visit: Visit,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
+    async fn open(phone: &'a Phone, door: DoorId, mut stream: S) -> Option<Self> {
+        let hello = ClientHello::to(door);
+        stream.write_all(&hello.to_bytes()).await.ok()?;
+        let mut bytes = Vec::new();
+        let (answer, used) = loop {
+            match ServerHello::parse(&bytes).unwrap() {
+                Parsed::Whole(hello, used) => break (hello, used),
+                Parsed::Needs(_) => {
+                    let byte = stream.read_u8().await.ok()?;
+                    bytes.push(byte);
+                }
+            }
+        };
+        assert_eq!(used, bytes.len());
+        let Answer::Go { version } = answer.accept(&hello).unwrap() else {
+            return None;
+        };
+        let config = DeviceConfig {
+            credentials: vec![Credential {
+                public_key: phone.key.public(),
+                groups: vec![GroupBinding {
+                    group: phone.property.0,
+                    trust: Trust::IssuerCa(phone.reader_ca),
+                }],
+            }],
+            proprietary: ProprietaryInformation::new(&[0x0100], None),
+            interface: Interface(phone.interface),
+            ble_versions: BleVersions {
+                offered: answer.offered,
+                selected: version,
+            },
+        };
+        Some(Self {
+            phone,
+            stream,
+            buffer: MessageBuffer::new(65_535),
+            session: Session::new(config, &RingEntropy::new()).unwrap(),
+            visit: Visit::default(),
+        })
+    }
+
+    async fn run(&mut self, events: Vec<Event>) {
+        let mut queue = std::collections::VecDeque::from(events);
+        loop {
+            while let Some(event) = queue.pop_front() {
+                if matches!(event, Event::Closed) {
+                    let _ = self.stream.shutdown().await;
+                    return;
+                }
+                queue.extend(self.carry_out(event).await);
+            }
+            let message = loop {
+                if let Some(message) = self.buffer.next_message().unwrap() {
+                    break message;
+                }
+                let mut piece = [0; 4096];
+                match self.stream.read(&mut piece).await {
+                    Ok(count) if count > 0 => self.buffer.push(&piece[..count]),
+                    _ => return,
+                }
+            };
+            queue.extend(self.session.on_message(&message));
+        }
+    }
+
+    async fn carry_out(&mut self, event: Event) -> Vec<Event> {
+        match event {
+            Event::Send(message) => {
+                self.send(message).await;
+                Vec::new()
+            }
+            Event::ReaderAuthenticated(reader) => {
+                assert_eq!(reader.identifier.group, self.phone.property.0);
+                let signed = self
+                    .phone
+                    .grant
+                    .as_ref()
+                    .map(|grant| grant.signed().to_bytes());
+                self.session
+                    .approve(Disclosure::documents(signed, None))
+                    .unwrap()
+            }
+            Event::Sign { message, .. } => {
+                self.session.signed(self.phone.key.sign(&message)).unwrap()
+            }
+            Event::DocumentsRequested(request) => {
+                self.visit.asked_for_documents = true;
+                let asked = DeviceRequest::decode(&request).unwrap().access;
+                let shown = self
+                    .phone
+                    .grant
+                    .as_ref()
+                    .and_then(|grant| grant.select(&asked));
+                let mut response = DeviceResponse::of_status(0);
+                response.documents.extend(shown);
+                self.session.documents(&response.encode()).unwrap()
+            }
+            Event::AccessCompleted { .. } => {
+                let commit = PrivateMessage::Commit {
+                    attempt: self.phone.attempt,
+                    replaces: self.phone.replaces.clone(),
+                };
+                let mut events = self.session.send_third_party(&commit.encode()).unwrap();
+                events.extend(self.session.rke_request(Action::Unsecure).unwrap());
+                events
+            }
+            Event::StatusChanged { state, .. } => {
+                self.visit.lock = Some(state);
+                if state == ReaderState::Jammed {
+                    return vec![Event::Closed];
+                }
+                Vec::new()
+            }
+            Event::ThirdParty(bytes) => self.told(PrivateMessage::decode(&bytes).unwrap()),
+            Event::Failed(failure) => {
+                self.visit.failure = Some(failure);
+                Vec::new()
+            }
+            Event::Busy | Event::Closed => Vec::new(),
+        }
+    }
+
+    fn told(&mut self, message: PrivateMessage) -> Vec<Event> {
+        match message {
+            PrivateMessage::Result(record) => {
+                let state = record.state.as_ref().expect("the door's state");
+                self.visit.state = Some(SignedDoorState::from_bytes(state).unwrap());
+                self.visit.record = Some(record);
+                let list = ListNumber {
+                    epoch: 1,
+                    version: 99,
+                };
+                let pages = Page::cut(list, &self.phone.list).into_iter();
+                let pages = pages.map(PrivateMessage::RevocationPage);
+                let statements = PrivateMessage::statements(self.phone.statements.iter().cloned());
+                let brought = pages.chain(statements).chain([PrivateMessage::Done]);
+                brought
+                    .flat_map(|message| self.session.send_third_party(&message.encode()).unwrap())
+                    .collect()
+            }
+            PrivateMessage::State(state) => {
+                self.visit.state = Some(SignedDoorState::from_bytes(&state).unwrap());
+                Vec::new()
+            }
+            PrivateMessage::Done => vec![Event::Closed],
+            other => panic!("a door does not say {other:?}"),
+        }
+    }
+
+    async fn send(&mut self, mut message: Vec<u8>) {
+        let mut times = 1;
+        if let Some((at, tamper)) = self.phone.tamper
+            && at == self.visit.sent
+        {
+            match tamper {
+                Tamper::Flip(byte) => {
+                    let byte = byte % message.len();
+                    message[byte] ^= 1;
+                }
+                Tamper::Repeat => times = 2,
+                Tamper::Drop => times = 0,
+            }
+        }
+        self.visit.sent += 1;
+        for _ in 0..times {
+            // The door may have hung up.
+            let _ = self.stream.write_all(&message).await;
+        }
+    }
+}
+
+/// Carries bytes both ways like a relay, but calls `meanwhile` before it lets the phone's message
+/// of this number through.
+pub(crate) async fn hold_back(
+    phone: tokio::io::DuplexStream,
+    door: tokio::io::DuplexStream,
+    number: usize,
+    meanwhile: impl FnOnce(),
+) {
+    let (mut from_phone, mut to_phone) = tokio::io::split(phone);
+    let (mut from_door, mut to_door) = tokio::io::split(door);
+    let up = async {
+        let mut hello = [0; 9 + 2 + DoorId::LEN];
+        from_phone.read_exact(&mut hello).await.unwrap();
+        to_door.write_all(&hello).await.unwrap();
+        let mut buffer = MessageBuffer::new(65_535);
+        let (mut seen, mut meanwhile) = (0, Some(meanwhile));
+        let mut piece = [0; 4096];
+        while let Ok(count) = from_phone.read(&mut piece).await
+            && count > 0
+        {
+            buffer.push(&piece[..count]);
+            while let Some(message) = buffer.next_message().unwrap() {
+                if seen == number
+                    && let Some(meanwhile) = meanwhile.take()
+                {
+                    meanwhile();
+                }
+                seen += 1;
+                if to_door.write_all(&message).await.is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    let down = async {
+        let _ = tokio::io::copy(&mut from_door, &mut to_phone).await;
+        let _ = to_phone.shutdown().await;
+    };
+    tokio::select! {
+        () = up => {}
+        () = down => {}
+    }
+}
