@@ -9,7 +9,7 @@ use latchkey_protocol::ids::PropertyId;
 use crate::codes::SignedCodes;
 use crate::error::{Error, Invalid};
 use crate::portal::{PortalAddress, PortalClient, Shared};
-use crate::wallet::{PortalRecord, PropertyRecord, RowId};
+use crate::wallet::{PortalRecord, PropertyRecord, RowId, Tx};
 
 pub(crate) struct Context {
     pub(crate) shared: Shared,
@@ -43,11 +43,12 @@ impl Context {
 
     /// A portal by its row.
     pub(crate) fn portal(&self, id: RowId) -> Result<Arc<PortalClient>, Error> {
-        let record = self
-            .shared
-            .wallet
-            .read(|tx| tx.portal(id))?
-            .ok_or(Error::NotSignedIn)?;
+        self.shared.wallet.read(|tx| self.portal_in(tx, id))
+    }
+
+    /// The same, for whoever reads the wallet already.
+    pub(crate) fn portal_in(&self, tx: &Tx<'_>, id: RowId) -> Result<Arc<PortalClient>, Error> {
+        let record = tx.portal(id)?.ok_or(Error::NotSignedIn)?;
         self.client(id, &record)
     }
 

@@ -102,10 +102,21 @@ pub(crate) async fn finish(
     Ok(client)
 }
 
-/// Forgets a portal: tokens, keys, and all that came from it. The device's keys go from the keystore;
-/// grants that doors may still honour end by themselves, or when staff end this device.
+/// Forgets a portal: tokens, keys, and all that came from it. The device's keys go from the keystore; the
+/// portal is told when it can be reached. Grants that doors may still honour are of no use without the
+/// keys.
 pub(crate) async fn sign_out(context: &Context, portal_url: &str) -> Result<(), Error> {
     let address = PortalAddress::parse(portal_url)?;
+    let client = client_at(context, &address)?;
+    let end = Call::write(
+        Method::DELETE,
+        "/v1/session",
+        None,
+        client.idempotency_key(),
+    );
+    if let Err(error) = client.send(&end).await {
+        tracing::debug!(%error, "signed out here without the portal");
+    }
     let wallet = &context.shared.wallet;
     let labels = wallet.read(|tx| {
         let id = tx.portal_id(address.as_str());

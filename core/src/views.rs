@@ -119,7 +119,7 @@ pub(crate) fn properties(context: &Context) -> Result<Vec<PropertyView>, Error> 
             .map(|record| {
                 let portal = tx.portal(record.portal)?.ok_or(Error::NotSignedIn)?;
                 let settings = settings(tx, record.membership.property)?;
-                let now = context.portal(record.portal)?.clock.now();
+                let now = context.portal_in(tx, record.portal)?.clock.now();
                 Ok(PropertyView {
                     id: record.membership.property,
                     name: record.membership.property_name,
@@ -210,7 +210,7 @@ impl Holdings {
         let Some(settings) = settings(tx, property)? else {
             return Ok(None);
         };
-        let now = context.portal(record.portal)?.clock.now();
+        let now = context.portal_in(tx, record.portal)?.clock.now();
         Ok(Some(Self {
             keys: all(tx, property, EntityKind::Key, |entity| match entity {
                 Entity::Key(key) => Some(*key),

@@ -10,16 +10,18 @@ use aliro::keys::BleVersions;
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::auth::CredentialUse;
 use latchkey_protocol::api::doors::Door;
-use latchkey_protocol::api::keys::KeyDoors;
-use latchkey_protocol::api::sync::{Entity, EntityKind, RevocationEntity, StatementEntity};
+use latchkey_protocol::api::sync::{
+    Entity, EntityKind, GrantEntity, RevocationEntity, StatementEntity,
+};
 use latchkey_protocol::doorstate::ListNumber;
-use latchkey_protocol::ids::{AttemptId, door_of, sub_identifier};
+use latchkey_protocol::grant::{asked_elements, document_for};
+use latchkey_protocol::ids::{AttemptId, DoorNumber, door_of};
 use latchkey_protocol::private::{MAX_REPLACED, Page, PrivateMessage, Wants};
 use latchkey_protocol::rules::{Decision, Reason};
 
 use crate::context::Context;
 use crate::error::{Error, Invalid};
-use crate::views::{DoorRef, Holdings, all, opens};
+use crate::views::{DoorRef, Holdings, all};
 
 /// A gesture is good for 30 seconds; twice that is surely over at any door.
 const OVER: TimeDelta = TimeDelta::seconds(60);
@@ -87,7 +89,7 @@ impl Plan {
             )?;
             Ok(Self {
                 at,
-                document: document_for(&held, &door)?,
+                document: serving(&held.grants, door.number)?,
                 expected,
                 label: credential.label,
                 unanswered,
@@ -131,7 +133,6 @@ impl Plan {
             .certificate
             .as_ref()
             .is_some_and(|certificate| certificate.is_valid_at(now.timestamp()));
-        debug_assert_eq!(sub_identifier(door, generation), sub);
         named
             && valid
             && reader.identifier.group == self.at.property.0
@@ -154,10 +155,17 @@ impl Plan {
             return DeviceResponse::of_status(DeviceResponse::STATUS_CBOR_VALIDATION_ERROR)
                 .encode();
         };
+        // Whatever it asks for: a stolen lock does not learn of other doors.
+        let own = asked_elements(self.door.number);
+        let asked: Vec<_> = request
+            .access
+            .iter()
+            .filter(|name| own.contains(name))
+            .collect();
         let selected = self
             .document
             .as_ref()
-            .and_then(|document| document.select(&request.access));
+            .and_then(|document| document.select(&asked));
         DeviceResponse {
             documents: selected.into_iter().collect(),
             status: DeviceResponse::STATUS_OK,
@@ -188,18 +196,16 @@ impl Plan {
     }
 }
 
-/// The document that names the door, else, for a key to all doors, the first.
-fn document_for(held: &Holdings, door: &Door) -> Result<Option<RawDocument>, Error> {
-    let naming = held.grants.iter().find(|g| g.doors.contains(&door.id));
-    let opens_all = held
-        .own_keys()
-        .any(|key| opens(key, door.id) && key.doors == KeyDoors::All);
-    let first = held.grants.iter().find(|g| opens_all && g.index == 0);
-    naming
-        .or(first)
+/// Of this phone's documents the one that serves the door.
+fn serving(grants: &[GrantEntity], door: DoorNumber) -> Result<Option<RawDocument>, Error> {
+    let mut grants: Vec<_> = grants.iter().collect();
+    grants.sort_by_key(|grant| grant.index);
+    let documents = grants
+        .into_iter()
         .map(|grant| RawDocument::decode(&grant.document.0))
-        .transpose()
-        .map_err(|error| Error::BadAnswer(error.to_string()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Error::BadAnswer(error.to_string()))?;
+    Ok(document_for(&documents, door).cloned())
 }
 
 fn point(bytes: &[u8]) -> Result<PublicKey, Error> {

@@ -153,7 +153,8 @@ impl Wallet {
         self.id
     }
 
-    /// Reads at one moment.
+    /// Reads at one moment. `work` goes through its [`Tx`] alone: a transaction inside another one would
+    /// wait for itself.
     pub(crate) fn read<T, E: From<WalletError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
@@ -161,7 +162,7 @@ impl Wallet {
         self.transact(TransactionBehavior::Deferred, work)
     }
 
-    /// Writes all or nothing; durable when this returns.
+    /// Writes all or nothing; durable when this returns. `work` goes through its [`Tx`] alone.
     pub(crate) fn write<T, E: From<WalletError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,

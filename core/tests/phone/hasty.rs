@@ -9,7 +9,7 @@ use latchkey_env::{Clock, Sleep, VirtualClock};
 const SHORT: Duration = Duration::from_millis(3_500);
 
 #[derive(Clone)]
-pub struct HastyClock(pub VirtualClock);
+pub(crate) struct HastyClock(pub(crate) VirtualClock);
 
 impl Clock for HastyClock {
     fn now(&self) -> DateTime<Utc> {

@@ -22,12 +22,12 @@ use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-pub const ACCOUNT: AccountId = AccountId([0xAC; 16]);
-pub const CODE: &str = "314159";
+pub(crate) const ACCOUNT: AccountId = AccountId([0xAC; 16]);
+pub(crate) const CODE: &str = "314159";
 
 /// Something that happens to a request.
 #[derive(Debug, Clone)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is carried out, and the answer gets lost on the way back.
     AnswerLost,
     /// It never gets there: whoever stands before the portal says that it is down.
@@ -36,40 +36,41 @@ pub enum Fault {
     Refuse(ProblemType),
 }
 
-pub struct State {
+pub(crate) struct State {
     clock: VirtualClock,
     base: String,
-    pub nonce: u32,
+    pub(crate) nonce: u32,
     jtis: HashSet<String>,
     thumbprint: Option<String>,
-    pub access: Option<String>,
+    pub(crate) access: Option<String>,
     /// The refresh token that counts, and the one before while the new one was not used.
     refresh: (String, Option<String>),
     minted: u32,
-    pub memberships: Vec<Membership>,
-    pub registered: Vec<RegisterCredential>,
+    pub(crate) memberships: Vec<Membership>,
+    pub(crate) registered: Vec<RegisterCredential>,
     nonces: HashSet<Vec<u8>>,
     /// Pages by property and cursor; what was asked with another cursor is stale.
-    pub pages: HashMap<(PropertyId, String), SyncPage>,
+    pub(crate) pages: HashMap<(PropertyId, String), SyncPage>,
     /// What happens to the next requests whose path ends like this.
-    pub faults: VecDeque<(&'static str, Fault)>,
+    pub(crate) faults: VecDeque<(&'static str, Fault)>,
     /// Writes that were carried out: method, path, body.
-    pub done: Vec<(String, String, Value)>,
+    pub(crate) done: Vec<(String, String, Value)>,
     answered: HashMap<String, (u16, Value)>,
     /// What to answer to writes: by path, the last part.
-    pub answers: HashMap<String, Value>,
+    pub(crate) answers: HashMap<String, Value>,
     /// All requests as they came: method and path.
-    pub log: Vec<(String, String)>,
+    pub(crate) log: Vec<(String, String)>,
 }
 
-pub struct Wire {
+pub(crate) struct Wire {
     server: MockServer,
     state: Arc<Mutex<State>>,
 }
 
 impl Wire {
-    pub async fn new(clock: VirtualClock) -> Self {
-        let server = MockServer::start().await;
+    pub(crate) async fn new(clock: VirtualClock) -> Self {
+        // Not from wiremock's pool, whose servers live on after they are dropped.
+        let server = MockServer::builder().start().await;
         let state = Arc::new(Mutex::new(State {
             clock,
             base: server.uri(),
@@ -97,16 +98,16 @@ impl Wire {
         Self { server, state }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.uri()
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
     /// How many requests came whose path ends like this.
-    pub fn count(&self, ending: &str) -> usize {
+    pub(crate) fn count(&self, ending: &str) -> usize {
         let state = self.state();
         let log = state.log.iter();
         log.filter(|(_, path)| path.ends_with(ending)).count()
@@ -115,7 +116,7 @@ impl Wire {
 
 impl State {
     /// The whole of a property in one page, then nothing more.
-    pub fn serve(&mut self, property: PropertyId, changes: Vec<Change>) {
+    pub(crate) fn serve(&mut self, property: PropertyId, changes: Vec<Change>) {
         let now = self.clock.now();
         let page = |changes, cursor: &str| SyncPage {
             changes,
@@ -129,12 +130,12 @@ impl State {
             .insert((property, "c1".to_owned()), page(Vec::new(), "c1"));
     }
 
-    pub fn fault(&mut self, ending: &'static str, fault: Fault) {
+    pub(crate) fn fault(&mut self, ending: &'static str, fault: Fault) {
         self.faults.push_back((ending, fault));
     }
 
     /// The access token ends early, as when the portal has restarted its clock.
-    pub fn end_access(&mut self) {
+    pub(crate) fn end_access(&mut self) {
         self.access = None;
     }
 }
@@ -164,10 +165,8 @@ impl Respond for Responder {
         };
         match answer {
             Ok((status, body)) => ResponseTemplate::new(status).set_body_json(body),
-            Err(kind) => ResponseTemplate::new(kind.status()).set_body_raw(
-                serde_json::to_vec(&Problem::new(kind)).unwrap(),
-                MEDIA_TYPE,
-            ),
+            Err(kind) => ResponseTemplate::new(kind.status())
+                .set_body_raw(serde_json::to_vec(&Problem::new(kind)).unwrap(), MEDIA_TYPE),
         }
         .append_header("DPoP-Nonce", nonce.as_str())
     }
@@ -223,7 +222,9 @@ impl State {
             }
             ["properties", _, "credentials", "challenge"] => {
                 self.minted += 1;
-                let nonce = digest(&SHA256, &self.minted.to_be_bytes()).as_ref().to_vec();
+                let nonce = digest(&SHA256, &self.minted.to_be_bytes())
+                    .as_ref()
+                    .to_vec();
                 self.nonces.insert(nonce.clone());
                 let expires_at = self.clock.now() + chrono::TimeDelta::minutes(5);
                 let nonce = Base64(nonce);
@@ -293,9 +294,15 @@ impl State {
             nonce: request.nonce.to_array().unwrap(),
             key,
         }
-        .verify(&aliro::crypto::Signature(request.signature.to_array().unwrap()))
+        .verify(&aliro::crypto::Signature(
+            request.signature.to_array().unwrap(),
+        ))
         .map_err(|_| ProblemType::BadProof)?;
-        if self.registered.iter().any(|r| r.public_key == request.public_key) {
+        if self
+            .registered
+            .iter()
+            .any(|r| r.public_key == request.public_key)
+        {
             return Err(ProblemType::Conflict);
         }
         let credential = credential_id(request.usage);
@@ -307,7 +314,9 @@ impl State {
     fn sync(&self, property: &str, request: &Request) -> Answer {
         let property = property.parse().unwrap();
         let cursor = request.url.query_pairs().find(|(name, _)| name == "cursor");
-        let cursor = cursor.map(|(_, value)| value.into_owned()).unwrap_or_default();
+        let cursor = cursor
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default();
         let page = self.pages.get(&(property, cursor));
         let mut page = page.cloned().ok_or(ProblemType::CursorStale)?;
         page.server_time = self.clock.now();
@@ -324,11 +333,17 @@ impl State {
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
         };
         let (header_part, body) = (read(head), read(claims));
-        assert_eq!((&header_part["typ"], &header_part["alg"]), (&json!("dpop+jwt"), &json!("ES256")));
+        assert_eq!(
+            (&header_part["typ"], &header_part["alg"]),
+            (&json!("dpop+jwt"), &json!("ES256"))
+        );
         let (key, thumbprint) = jwk(&header_part["jwk"]);
         let signed = format!("{head}.{claims}");
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key)
-            .verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap())
+            .verify(
+                signed.as_bytes(),
+                &URL_SAFE_NO_PAD.decode(signature).unwrap(),
+            )
             .map_err(|_| bad)?;
         let url = format!("{}{}", self.base, request.url.path());
         if body["htm"] != request.method.as_str() || body["htu"] != url.as_str() {
@@ -337,7 +352,10 @@ impl State {
         if body["nonce"] != format!("nonce-{}", self.nonce).as_str() {
             return Err(ProblemType::UseDpopNonce);
         }
-        assert!(self.jtis.insert(body["jti"].as_str().unwrap().to_owned()), "a proof twice");
+        assert!(
+            self.jtis.insert(body["jti"].as_str().unwrap().to_owned()),
+            "a proof twice"
+        );
         if self.thumbprint.get_or_insert_with(|| thumbprint.clone()) != &thumbprint {
             return Err(bad);
         }
@@ -354,11 +372,15 @@ impl State {
         // The successor is used: the one before is dead.
         self.refresh.1 = None;
         let hash = URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes()));
-        if body["ath"] != hash.as_str() { Err(bad) } else { Ok(()) }
+        if body["ath"] != hash.as_str() {
+            Err(bad)
+        } else {
+            Ok(())
+        }
     }
 }
 
-pub fn credential_id(usage: CredentialUse) -> CredentialId {
+pub(crate) fn credential_id(usage: CredentialUse) -> CredentialId {
     match usage {
         CredentialUse::Access => CredentialId([0xA0; 16]),
         CredentialUse::Code => CredentialId([0xC0; 16]),
@@ -376,4 +398,3 @@ fn jwk(jwk: &Value) -> (Vec<u8>, String) {
     let thumbprint = URL_SAFE_NO_PAD.encode(digest(&SHA256, &key));
     (key, thumbprint)
 }
-

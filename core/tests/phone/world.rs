@@ -10,7 +10,7 @@ use latchkey_core::phone::{Phone, PhoneConfig};
 use latchkey_core::views::{DoorRef, KeyRef};
 use latchkey_core::wallet::FileSealingKey;
 use latchkey_env::{Clock as _, OffsetClock, SharedClock, SystemRandom, VirtualClock};
-use latchkey_protocol::api::auth::{CredentialUse, Membership};
+use latchkey_protocol::api::auth::{CredentialUse, Membership, RegisterCredential};
 use latchkey_protocol::api::doors::{Door, DoorKind, DoorReach};
 use latchkey_protocol::api::keys::{Key, KeyDoors, KeyKind};
 use latchkey_protocol::api::property::Property;
@@ -29,59 +29,72 @@ use tempfile::TempDir;
 use crate::hasty::HastyClock;
 use crate::wire::{CODE, Wire, credential_id};
 
-pub const PROPERTY: PropertyId = PropertyId([0x50; 16]);
-pub const RITA: PersonId = PersonId([0x31; 16]);
-pub const KEY: KeyId = KeyId([0x4B; 16]);
-pub const PASS: PassId = PassId([0x70; 8]);
-pub const GATE: DoorId = DoorId([0xD1; 12]);
-pub const POOL: DoorId = DoorId([0xD2; 12]);
-pub const EMAIL: &str = "rita@example.com";
+pub(crate) const PROPERTY: PropertyId = PropertyId([0x50; 16]);
+pub(crate) const RITA: PersonId = PersonId([0x31; 16]);
+pub(crate) const KEY: KeyId = KeyId([0x4B; 16]);
+pub(crate) const PASS: PassId = PassId([0x70; 8]);
+pub(crate) const GATE: DoorId = DoorId([0xD1; 12]);
+pub(crate) const POOL: DoorId = DoorId([0xD2; 12]);
+pub(crate) const EMAIL: &str = "rita@example.com";
 
 /// A P-256 key pair that signs.
-pub struct Signer(EcdsaKeyPair);
+pub(crate) struct Signer(EcdsaKeyPair);
 
 impl Signer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = RingRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         Self(EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap())
     }
 
-    pub fn public(&self) -> PublicKey {
+    pub(crate) fn public(&self) -> PublicKey {
         PublicKey::from_uncompressed(self.0.public_key().as_ref()).unwrap()
     }
 
-    pub fn sign(&self, message: &[u8]) -> Signature {
+    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         let signature = self.0.sign(&RingRandom::new(), message).unwrap();
         Signature::from_slice(signature.as_ref()).unwrap()
     }
 }
 
-pub struct World {
-    pub dir: TempDir,
+fn start() -> VirtualClock {
+    VirtualClock::at("2026-11-24T09:00:00Z")
+}
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
     /// True time.
-    pub clock: VirtualClock,
+    pub(crate) clock: VirtualClock,
     /// The phone's.
-    pub phone_clock: OffsetClock,
-    pub wire: Wire,
-    pub issuer: Signer,
-    pub reader_ca: Signer,
-    pub doors: Vec<Door>,
-    pub rules: AccessRules,
+    pub(crate) phone_clock: OffsetClock,
+    pub(crate) wire: Wire,
+    pub(crate) issuer: Signer,
+    pub(crate) reader_ca: Signer,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) rules: AccessRules,
     /// Doors that are proved to know the pass.
-    pub known_at: Vec<DoorId>,
-    pub last_used: Option<u64>,
-    pub revocation: Option<RevocationEntity>,
+    pub(crate) known_at: Vec<DoorId>,
+    pub(crate) last_used: Option<u64>,
+    pub(crate) revocation: Option<RevocationEntity>,
 }
 
 impl World {
-    pub async fn new() -> Self {
-        let clock = VirtualClock::at("2026-11-24T09:00:00Z");
-        let hasty: SharedClock = Arc::new(HastyClock(clock.clone()));
+    pub(crate) async fn new() -> Self {
+        let clock = start();
+        Self::with(clock.clone(), Arc::new(clock)).await
+    }
+
+    /// One whose phone does not wait for back-off.
+    pub(crate) async fn hasty() -> Self {
+        let clock = start();
+        Self::with(clock.clone(), Arc::new(HastyClock(clock))).await
+    }
+
+    async fn with(clock: VirtualClock, phone_clock: SharedClock) -> Self {
         let world = Self {
             dir: tempfile::tempdir().unwrap(),
-            phone_clock: OffsetClock::new(hasty, chrono::TimeDelta::zero()),
+            phone_clock: OffsetClock::new(phone_clock, chrono::TimeDelta::zero()),
             wire: Wire::new(clock.clone()).await,
             clock,
             issuer: Signer::new(),
@@ -96,11 +109,11 @@ impl World {
         world
     }
 
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.dir.path().join("wallet")
     }
 
-    pub fn phone(&self) -> Arc<Phone> {
+    pub(crate) fn phone(&self) -> Arc<Phone> {
         let random = Arc::new(SystemRandom);
         Phone::open(PhoneConfig {
             folder: self.folder(),
@@ -117,7 +130,7 @@ impl World {
 
     /// A phone that is signed in and has synced: what it needs at the doors came with the second sync,
     /// when its keys were registered.
-    pub async fn signed_in(&self) -> Arc<Phone> {
+    pub(crate) async fn signed_in(&self) -> Arc<Phone> {
         let phone = self.phone();
         self.sign_in(&phone).await;
         self.serve();
@@ -126,55 +139,86 @@ impl World {
         phone
     }
 
-    pub async fn sign_in(&self, phone: &Phone) {
+    pub(crate) async fn sign_in(&self, phone: &Phone) {
         self.wire.state().serve(PROPERTY, Vec::new());
         let pending = phone.sign_in_start(&self.wire.url(), EMAIL).await.unwrap();
-        let report = phone.sign_in_finish(&pending, CODE, "Rita's phone").await.unwrap();
+        let report = phone
+            .sign_in_finish(&pending, CODE, "Rita's phone")
+            .await
+            .unwrap();
         assert!(report.failures.is_empty(), "{report:?}");
     }
 
     /// From now on the portal has all of this property.
-    pub fn serve(&self) {
+    pub(crate) fn serve(&self) {
         let changes = self.changes();
         let mut state = self.wire.state();
         state.serve(PROPERTY, changes.clone());
         let page = state.pages[&(PROPERTY, String::new())].clone();
-        state.pages.insert((PROPERTY, "c1".to_owned()), latchkey_protocol::api::sync::SyncPage {
-            changes,
-            cursor: "c2".to_owned(),
-            ..page.clone()
-        });
-        state.pages.insert((PROPERTY, "c2".to_owned()), latchkey_protocol::api::sync::SyncPage {
-            changes: Vec::new(),
-            cursor: "c2".to_owned(),
-            ..page
-        });
+        state.pages.insert(
+            (PROPERTY, "c1".to_owned()),
+            latchkey_protocol::api::sync::SyncPage {
+                changes,
+                cursor: "c2".to_owned(),
+                ..page.clone()
+            },
+        );
+        state.pages.insert(
+            (PROPERTY, "c2".to_owned()),
+            latchkey_protocol::api::sync::SyncPage {
+                changes: Vec::new(),
+                cursor: "c2".to_owned(),
+                ..page
+            },
+        );
     }
 
     /// The public key that the phone registered.
-    pub fn registered(&self, usage: CredentialUse) -> PublicKey {
-        let state = self.wire.state();
-        let found = state.registered.iter().rev().find(|r| r.usage == usage);
-        PublicKey::from_uncompressed(&found.unwrap().public_key.0).unwrap()
+    pub(crate) fn registered(&self, usage: CredentialUse) -> PublicKey {
+        key_of(&self.wire.state().registered, usage)
     }
 
-    pub fn changes(&self) -> Vec<Change> {
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let registered = self.wire.state().registered.clone();
+        self.changes_with(&registered)
+    }
+
+    /// All of the property, for a phone that registered these keys.
+    pub(crate) fn changes_with(&self, registered: &[RegisterCredential]) -> Vec<Change> {
+        let access = key_of(registered, CredentialUse::Access);
+        let code = key_of(registered, CredentialUse::Code);
         let mut changes = vec![
-            change(EntityKind::Property, &PROPERTY, Entity::Property(Box::new(self.settings()))),
+            change(
+                EntityKind::Property,
+                &PROPERTY,
+                Entity::Property(Box::new(self.settings())),
+            ),
             change(EntityKind::Key, &KEY, Entity::Key(Box::new(self.key()))),
-            change(EntityKind::Grant, &"0", Entity::Grant(self.grant())),
-            change(EntityKind::Pass, &PASS, Entity::Pass(self.pass())),
+            change(
+                EntityKind::Grant,
+                &"0",
+                Entity::Grant(self.grant_for(access)),
+            ),
+            change(EntityKind::Pass, &PASS, Entity::Pass(self.pass(code))),
         ];
         for door in &self.doors {
-            changes.push(change(EntityKind::Door, &door.id, Entity::Door(Box::new(door.clone()))));
+            changes.push(change(
+                EntityKind::Door,
+                &door.id,
+                Entity::Door(Box::new(door.clone())),
+            ));
         }
         if let Some(list) = &self.revocation {
-            changes.push(change(EntityKind::Revocation, &"list", Entity::Revocation(list.clone())));
+            changes.push(change(
+                EntityKind::Revocation,
+                &"list",
+                Entity::Revocation(list.clone()),
+            ));
         }
         changes
     }
 
-    pub fn settings(&self) -> Property {
+    pub(crate) fn settings(&self) -> Property {
         let span = Span {
             from: "2026-01-01T00:00:00Z".parse().unwrap(),
             until: "2036-01-01T00:00:00Z".parse().unwrap(),
@@ -206,9 +250,14 @@ impl World {
         }
     }
 
-    pub fn grant(&self) -> GrantEntity {
+    pub(crate) fn grant(&self) -> GrantEntity {
+        self.grant_for(self.registered(CredentialUse::Access))
+    }
+
+    fn grant_for(&self, device_key: PublicKey) -> GrantEntity {
         let valid_until = self.clock.now() + chrono::TimeDelta::days(7);
-        let time = |at: chrono::DateTime<chrono::Utc>| Timestamp::from_epoch(at.timestamp()).unwrap();
+        let time =
+            |at: chrono::DateTime<chrono::Utc>| Timestamp::from_epoch(at.timestamp()).unwrap();
         let element = |name: &str| Element {
             identifier: name.to_owned(),
             salt: [0x5A; 16],
@@ -224,7 +273,7 @@ impl World {
         };
         let unsigned = AccessDocument {
             issuer: IssuerName::KeyId(aliro::document::issuer::key_id(&self.issuer.public())),
-            device_key: self.registered(CredentialUse::Access),
+            device_key,
             validity: Validity {
                 signed: time(self.clock.now()),
                 valid_from: time(self.clock.now()),
@@ -233,7 +282,7 @@ impl World {
                 iteration: Some(1),
             },
             time_required: false,
-            elements: vec![element("1.1"), element("2.1")],
+            elements: vec![element("d1.1"), element("d2.1")],
         }
         .prepare()
         .unwrap();
@@ -248,11 +297,11 @@ impl World {
         }
     }
 
-    fn pass(&self) -> PassEntity {
+    fn pass(&self, code_key: PublicKey) -> PassEntity {
         let until = self.clock.now() + chrono::TimeDelta::days(30);
         let payload = Pass {
             id: PASS,
-            code_key: self.registered(CredentialUse::Code),
+            code_key,
             doors: DoorSet::of([DoorNumber(1), DoorNumber(2)]),
             rules: self.rules.clone(),
             until: u32::try_from(until.timestamp()).unwrap(),
@@ -272,7 +321,12 @@ impl World {
     }
 }
 
-pub fn door(id: DoorId, number: u16, name: &str) -> Door {
+fn key_of(registered: &[RegisterCredential], usage: CredentialUse) -> PublicKey {
+    let found = registered.iter().rev().find(|r| r.usage == usage);
+    PublicKey::from_uncompressed(&found.unwrap().public_key.0).unwrap()
+}
+
+pub(crate) fn door(id: DoorId, number: u16, name: &str) -> Door {
     Door {
         id,
         number: DoorNumber(number),
@@ -287,7 +341,7 @@ pub fn door(id: DoorId, number: u16, name: &str) -> Door {
     }
 }
 
-pub fn membership(role: Role) -> Membership {
+pub(crate) fn membership(role: Role) -> Membership {
     Membership {
         property: PROPERTY,
         property_name: "Harbour View".to_owned(),
@@ -297,21 +351,21 @@ pub fn membership(role: Role) -> Membership {
     }
 }
 
-pub fn at(door: DoorId) -> DoorRef {
+pub(crate) fn at(door: DoorId) -> DoorRef {
     DoorRef {
         property: PROPERTY,
         door,
     }
 }
 
-pub fn the_key() -> KeyRef {
+pub(crate) fn the_key() -> KeyRef {
     KeyRef {
         property: PROPERTY,
         key: KEY,
     }
 }
 
-pub fn change(kind: EntityKind, id: &impl ToString, value: Entity) -> Change {
+pub(crate) fn change(kind: EntityKind, id: &impl ToString, value: Entity) -> Change {
     Change {
         kind,
         id: id.to_string(),
