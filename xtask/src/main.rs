@@ -59,6 +59,10 @@ enum Chore {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Write what the formats' tests make into tests/vectors, where it is frozen
+    ///
+    /// A file that was published never changes: what would change it is a new format version.
+    Vectors,
     /// Build the guest's page and the demo's into their dist folders, which are kept in the repository
     Web {
         /// Fail when what is kept is not what the sources build

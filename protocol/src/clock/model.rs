@@ -184,7 +184,8 @@ impl DoorClock {
         ClockReading {
             unix_ms: (estimate.unix_us + lifted_us) / 1000,
             uncertainty_ms: estimate.uncertainty_us.map_or(u32::MAX, |uncertainty| {
-                u32::try_from((uncertainty + lifted_us).div_ceil(1000)).unwrap_or(u32::MAX)
+                u32::try_from(uncertainty.saturating_add(lifted_us).div_ceil(1000))
+                    .unwrap_or(u32::MAX)
             }),
             unsure: estimate.uncertainty_us.is_none(),
         }
@@ -247,7 +248,7 @@ impl DoorClock {
         let half_us = duration_us(round_trip).div_ceil(2);
         let offered = Estimate {
             at: monotonic,
-            unix_us: micros(answer.unix_ms) + half_us,
+            unix_us: micros(answer.unix_ms).saturating_add(half_us),
             // The signer's clock has a resolution of a millisecond.
             uncertainty_us: Some(half_us + 1000),
         };
