@@ -45,7 +45,10 @@ impl From<Settled> for ScanAnswer {
 /// Decides what was read and carries it out.
 pub(crate) async fn scan(door: &Arc<Door>, text: &str) -> Result<ScanAnswer, DoorError> {
     let Ok(code) = Code::parse(text) else {
-        return stranger(door, Reason::WrongCode).await;
+        return Ok(door
+            .note_stranger(Means::Code, Reason::WrongCode)
+            .await?
+            .into());
     };
     let code = Arc::new(code);
     let looked_at = code.clone();
@@ -57,7 +60,7 @@ pub(crate) async fn scan(door: &Arc<Door>, text: &str) -> Result<ScanAnswer, Doo
         .await?;
     if first.subject == Subject::Stranger {
         let reason = first.decision.reason().unwrap_or(Reason::WrongCode);
-        return stranger(door, reason).await;
+        return Ok(door.note_stranger(Means::Code, reason).await?.into());
     }
     // Only somebody who would get in is worth a question, and a wait.
     let word = if first.decision.is_allowed() {
@@ -134,23 +137,6 @@ fn rule(door: &Door, inner: &Inner, code: &Code, spent: bool) -> Result<Ruling, 
         },
         spends: Some((code.pass, code.issued)),
     })
-}
-
-/// Nobody that the door knows: the log says so, and names no pass on a stranger's word.
-async fn stranger(door: &Arc<Door>, reason: Reason) -> Result<ScanAnswer, DoorError> {
-    let settled = door
-        .run(move |door| {
-            let gesture = Gesture {
-                attempt: None,
-                replaces: Vec::new(),
-                means: Means::Code,
-                owner: Vec::new(),
-                answers_again: false,
-            };
-            door.note_denial(&gesture, &Subject::Stranger, reason)
-        })
-        .await?;
-    Ok(settled.into())
 }
 
 fn gesture_of(code: &Code) -> Gesture {

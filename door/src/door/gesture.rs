@@ -3,7 +3,7 @@
 //! The order is what everything rests on: decide, store use and event durably, move the lock, note
 //! that it moved. Whatever interrupts it, the person either gets in for one use or keeps it.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::events::Means;
@@ -129,16 +129,27 @@ impl Door {
         ))
     }
 
-    /// Notes a denial for which no rule had to be asked.
-    pub(crate) fn note_denial(
-        &self,
-        gesture: &Gesture,
-        subject: &Subject,
+    /// Somebody whom the door does not know: a code or a handshake that did not verify. The log
+    /// says so, and names nobody on a stranger's word.
+    pub(crate) async fn note_stranger(
+        self: &Arc<Self>,
+        means: Means,
         reason: Reason,
     ) -> Result<Settled, DoorError> {
-        let now = self.now();
-        let decision = Decision::Denied { reason, next: None };
-        self.deny(&mut self.lock(), gesture, subject, decision, now)
+        self.run(move |door| {
+            let gesture = Gesture {
+                attempt: None,
+                replaces: Vec::new(),
+                means,
+                owner: Vec::new(),
+                answers_again: false,
+            };
+            let now = door.now();
+            let decision = Decision::Denied { reason, next: None };
+            let mut inner = door.lock();
+            door.deny(&mut inner, &gesture, &Subject::Stranger, decision, now)
+        })
+        .await
     }
 
     /// Stores use and event in one commit.

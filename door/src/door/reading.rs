@@ -16,7 +16,8 @@ use crate::store::{
     forget_documents_ended, forget_passes_ended, save_clock, saved_clock,
 };
 
-/// How long attempts and accepted codes are remembered after they are of no more use.
+/// How long things are remembered after they are of no more use. Documents too: whoever comes with
+/// one that is over hears so.
 const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::days(2);
 
 /// A door's clock, for people.
@@ -176,13 +177,13 @@ impl Door {
             let clock = inner.clock_to_save(&door.env);
             // Of an unsure clock this is a lower bound, so nothing goes too early.
             let now = instant(&inner.reading(&door.env));
-            let past = (now - REMEMBERED).timestamp_millis();
+            let past = now - REMEMBERED;
             inner.store.write(|tx| {
                 save_clock(tx, &clock)?;
-                forget_attempts_before(tx, past)?;
-                forget_codes(tx, past)?;
-                forget_documents_ended(tx, now.timestamp())?;
-                forget_passes_ended(tx, now.timestamp())?;
+                forget_attempts_before(tx, past.timestamp_millis())?;
+                forget_codes(tx, past.timestamp_millis())?;
+                forget_documents_ended(tx, past.timestamp())?;
+                forget_passes_ended(tx, past.timestamp())?;
                 Ok::<_, DoorError>(())
             })
         })

@@ -129,7 +129,10 @@ impl Conversation {
                     self.silent_beats = 0;
                     if self.take(message).await? {
                         questions = self.door.line().up();
-                        news.mark_changed();
+                        // The state comes first: the portal answers it with what is missing.
+                        let now = *news.borrow_and_update();
+                        self.tell(now).await?;
+                        self.ask_time().await?;
                     }
                 }
                 Some(message) = relayed.recv() => self.send(&message).await?,
@@ -220,11 +223,10 @@ impl Conversation {
             connected: true,
         });
         tracing::info!("signed in at the portal");
-        self.door.in_contact().await?;
-        self.ask_time().await
+        Ok(self.door.in_contact().await?)
     }
 
-    /// Tells what is new: the state first, since the portal answers it with what is missing.
+    /// Tells what is new.
     async fn tell(&mut self, news: crate::door::News) -> Result<(), Why> {
         if self.state_told != Some(news.state) {
             self.state_told = Some(news.state);

@@ -95,6 +95,9 @@ where
     };
     let outcome = phone.run().await;
     phone.wire.close().await;
+    if let Err(Ended::Aliro(Failure::NotAuthenticated(_))) = outcome {
+        door.note_stranger(carrier.means(), Reason::Unknown).await?;
+    }
     outcome
 }
 

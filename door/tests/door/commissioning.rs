@@ -163,3 +163,65 @@ fn one_process_at_a_time_holds_a_folder() {
         Err(DoorError::Store(StoreError::Missing))
     ));
 }
+
+#[tokio::test]
+async fn a_controller_with_a_network_waits_for_its_installer() {
+    use wiremock::matchers::{method, path};
+    use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+    let property = Property::new();
+    let (_folder, _clock, mut controller) = new_controller(&property);
+    let package = package(&property, &mut controller);
+    let portal = MockServer::start().await;
+    let code = controller.code().to_string();
+    let offered = |request: &Request| {
+        let offer: latchkey_protocol::api::doors::ControllerOffer =
+            request.body_json().expect("an offer");
+        let signed = latchkey_protocol::commissioning::SignedOffer::from_bytes(&offer.offer.0);
+        match signed.unwrap().verify() {
+            Ok(_) => ResponseTemplate::new(202),
+            Err(_) => ResponseTemplate::new(400),
+        }
+    };
+    Mock::given(method("POST"))
+        .and(path("/v1/commissioning"))
+        .respond_with(offered)
+        .expect(1)
+        .mount(&portal)
+        .await;
+    let mine = format!("/v1/commissioning/{code}");
+    Mock::given(method("GET"))
+        .and(path(&mine))
+        .respond_with(ResponseTemplate::new(404))
+        .up_to_n_times(2)
+        .mount(&portal)
+        .await;
+    let installed = serde_json::json!({
+        "property": property.id,
+        "door": DOOR,
+        "generation": 1,
+        "package": package,
+    });
+    Mock::given(method("GET"))
+        .and(path(&mine))
+        .respond_with(ResponseTemplate::new(200).set_body_json(installed))
+        .mount(&portal)
+        .await;
+    let url = portal.uri().parse().unwrap();
+    let passing = async {
+        loop {
+            property.clock.sleepers_at_least(1).await;
+            property.clock.advance(Duration::from_millis(20));
+            for _ in 0..200 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let installation = tokio::select! {
+        waited = latchkey_door::wait_for_installer(&mut controller, &url) => waited.unwrap(),
+        () = passing => unreachable!("time does not end"),
+    };
+    assert_eq!(installation.door, DOOR);
+    assert_eq!(controller.door(), Some(DOOR));
+    assert!(installation.clock.is_err(), "the line brings the time");
+}

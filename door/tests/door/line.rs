@@ -44,7 +44,6 @@ async fn connected(reports: &mut Receiver<Report>, expected: bool) {
 async fn called_again(property: &Property, portal: &Portal, door: &Door) -> (Line, u64) {
     let mut line = portal.accept_later(&property.clock).await;
     line.sign_in(property, door).await;
-    line.answer_time(property, door).await;
     let state = line.state(door).await;
     (line, state.counter)
 }
@@ -68,11 +67,10 @@ async fn a_door_signs_in_asks_the_time_and_tells_its_state() {
     let mut line = portal.accept().await;
     line.sign_in(&property, &door).await;
     connected(&mut reports, true).await;
+    assert!(line.state(&door).await.clock.reading.unsure);
     line.answer_time(&property, &door).await;
-    let mut state = line.state(&door).await;
-    while state.clock.reading.unsure {
-        state = line.state(&door).await;
-    }
+    let state = line.state(&door).await;
+    assert!(!state.clock.reading.unsure, "told at once");
     assert_eq!(
         state.clock.reading.unix_ms,
         property.now().timestamp_millis() as u64
@@ -254,6 +252,7 @@ async fn days_without_the_portal_are_told_later_and_once() {
 
     let (mut line, counter) = called_again(&property, &portal, &door).await;
     let events = line.events().await;
+    line.answer_time(&property, &door).await;
     assert_eq!(events.len(), 4);
     assert!(events.iter().all(|event| event.denied.is_none()));
     assert_eq!(
@@ -275,6 +274,7 @@ async fn days_without_the_portal_are_told_later_and_once() {
     let (mut line, later) = called_again(&property, &portal, &door).await;
     assert!(later > counter, "no two states share a counter");
     let again = line.events().await;
+    line.answer_time(&property, &door).await;
     assert_eq!(again, events[2..], "the same ids: they count once");
     line.say(&FromPortal::EventsKept { up_to: 4 }).await;
     while door.running.status().await.unwrap().unreported != 0 {

@@ -14,5 +14,6 @@ mod phone;
 mod phones;
 mod portal;
 mod power;
+mod program;
 mod property;
 mod secrets;

@@ -55,12 +55,12 @@ impl Portal {
         Line::on(stream).await
     }
 
-    /// The next connection, signed in, its clock set, its first state heard.
+    /// The next connection, signed in, its first state heard, its clock set.
     pub(crate) async fn signed_in(&self, property: &Property, door: &Door) -> (Line, DoorState) {
         let mut line = self.accept().await;
         line.sign_in(property, door).await;
-        line.answer_time(property, door).await;
         let state = line.state(door).await;
+        line.answer_time(property, door).await;
         (line, state)
     }
 }
