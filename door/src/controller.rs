@@ -81,7 +81,10 @@ impl Controller {
     /// # Errors
     /// [`DoorError`].
     pub fn create(folder: impl AsRef<Path>, env: Env) -> Result<Self, DoorError> {
-        let mut store = Store::create(folder.as_ref())?;
+        let mut store = match Store::create(folder.as_ref()) {
+            Err(StoreError::Exists) => without_keys(Store::open(folder.as_ref())?)?,
+            created => created?,
+        };
         let keys = new_keys(&env)?;
         store.write(|tx| Ok::<_, DoorError>(keep_keys(tx, &keys)?))?;
         Self::with_store(folder.as_ref(), env, store, false)
@@ -274,6 +277,15 @@ fn offer_of(keys: &OwnKeys, challenge: TimeChallenge) -> Offer {
         sealing_key: *keys.sealing(),
         challenge,
         versions: hello::SUPPORTED.to_vec(),
+    }
+}
+
+/// A store whose making was interrupted may be made anew; one with keys is a controller.
+fn without_keys(store: Store) -> Result<Store, StoreError> {
+    match stored_keys(store.read()) {
+        Err(StoreError::Damaged(_)) => Ok(store),
+        Ok(_) => Err(StoreError::Exists),
+        Err(error) => Err(error),
     }
 }
 

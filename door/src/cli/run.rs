@@ -44,6 +44,9 @@ pub(super) struct RunArgs {
     /// it how long they were off.
     #[arg(long)]
     battery_clock: bool,
+    /// Stop when standard input ends, so that the doors do not outlive whoever started them.
+    #[arg(long)]
+    end_with_input: bool,
 }
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
@@ -69,7 +72,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<()> {
         };
         doors.add(controller.start(config).await?)?;
     }
-    let worked = doors.work(lines).await;
+    let worked = doors.work(lines, args.end_with_input).await;
     doors.shutdown().await;
     worked
 }
@@ -122,23 +125,35 @@ impl Doors {
         Ok(())
     }
 
-    /// Until somebody ends the process. The end of standard input is not the end: a controller
-    /// without a code reader has none.
-    async fn work(&self, mut lines: mpsc::Receiver<String>) -> anyhow::Result<()> {
+    /// Until somebody ends the process. The end of standard input is not the end unless asked for:
+    /// a controller without a code reader has none.
+    async fn work(
+        &self,
+        mut lines: mpsc::Receiver<String>,
+        end_with_input: bool,
+    ) -> anyhow::Result<()> {
         let end = end_of_work();
         tokio::pin!(end);
         let mut scans = JoinSet::new();
+        let mut listening = true;
         loop {
             tokio::select! {
                 ended = &mut end => {
                     while scans.join_next().await.is_some() {}
                     return ended.context("waiting for a signal");
                 }
-                Some(line) = lines.recv() => {
-                    if let Some((door, text)) = self.addressed(&line) {
-                        scans.spawn(async move { scan(&door, &text).await });
+                line = lines.recv(), if listening => match line {
+                    Some(line) => {
+                        if let Some((door, text)) = self.addressed(&line) {
+                            scans.spawn(async move { scan(&door, &text).await });
+                        }
                     }
-                }
+                    None if end_with_input => {
+                        while scans.join_next().await.is_some() {}
+                        return Ok(());
+                    }
+                    None => listening = false,
+                },
                 Some(_) = scans.join_next() => {}
             }
         }

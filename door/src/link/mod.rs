@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The first and the longest wait before trying again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(15);

@@ -188,3 +188,34 @@ fn to_sql(number: u64) -> i64 {
 fn from_sql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_reaches_the_disk_and_what_is_deleted_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(folder.path()).unwrap();
+        let setting = |name: &str| -> String {
+            let value = store
+                .read()
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+            format!("{:?}", value.unwrap())
+        };
+        assert_eq!(setting("journal_mode"), "Text(\"wal\")");
+        assert_eq!(setting("synchronous"), "Integer(2)", "FULL");
+        assert_eq!(setting("secure_delete"), "Integer(1)");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_reads_the_keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("door");
+        Store::create(&folder).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+        assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0, 0));
+    }
+}

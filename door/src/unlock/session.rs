@@ -15,6 +15,7 @@ use latchkey_protocol::private::{PrivateMessage, ResultRecord};
 use latchkey_protocol::rules::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::carriers::Visitor;
 use super::wire::Wire;
 use super::{Carrier, hello};
 use crate::door::{Commit, Door, DoorError, Settled};
@@ -62,7 +63,12 @@ pub(super) enum Ended {
 }
 
 /// From the hello to the end of the stream.
-pub(super) async fn run<S>(door: &Arc<Door>, mut stream: S, carrier: Carrier) -> Result<(), Ended>
+pub(super) async fn run<S>(
+    door: &Arc<Door>,
+    mut stream: S,
+    carrier: Carrier,
+    visitor: &Visitor<'_>,
+) -> Result<(), Ended>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -83,6 +89,7 @@ where
     let mut phone = Phone {
         door: door.clone(),
         carrier,
+        visitor,
         wire: Wire::new(stream, &early),
         session: Session::new(config, &RingEntropy::new())?,
         credential: None,
@@ -114,9 +121,10 @@ enum Stage {
     Over,
 }
 
-struct Phone<S> {
+struct Phone<'a, S> {
     door: Arc<Door>,
     carrier: Carrier,
+    visitor: &'a Visitor<'a>,
     wire: Wire<S>,
     session: Session,
     credential: Option<PublicKey>,
@@ -129,7 +137,7 @@ struct Phone<S> {
     brought: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Phone<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
     async fn run(&mut self) -> Result<(), Ended> {
         let clock = self.door.env().clock.clone();
         loop {
@@ -207,6 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<S> {
     }
 
     async fn authenticated(&mut self, device: &Authenticated) -> Result<Vec<Event>, Ended> {
+        self.visitor.has_proved();
         self.credential = Some(device.credential);
         match self.door.asks_for_document(device).await? {
             Some(request) => Ok(self.session.request_documents(&request)?),

@@ -351,3 +351,85 @@ async fn a_silent_portal_is_left_and_called_again() {
     called_again(&property, &portal, &door).await;
     connected(&mut reports, true).await;
 }
+
+/// Whoever runs the portal without the signer holds things back, or changes them on the way.
+#[tokio::test]
+async fn a_portal_without_the_signer_opens_nothing() {
+    let mut property = Property::new();
+    let guest = Guest::new(&property, "{}");
+    let mut withdrawn = Revocations::default();
+    withdrawn.passes.insert(guest.pass.id);
+    let list = property.revoke(withdrawn);
+    let (portal, door) = online(&property).await;
+    let (mut line, _) = portal.signed_in(&property, &door).await;
+    let document = list.clone().into();
+    line.say(&FromPortal::Revocation { document }).await;
+    assert_eq!(line.state(&door).await.list.version, 1);
+
+    // A guest of its own making, in statements that it signs itself or has changed.
+    let forger = Property::new();
+    let thief = Guest::new(&forger, "{}");
+    let mut statements =
+        vec![forger.statement(Addressee::All, 2, Body::Pass(thief.signed.clone()))];
+    let genuine = property.state(Body::Pass(guest.signed.clone()));
+    for at in (0..genuine.len()).step_by(7) {
+        let mut changed = genuine.clone();
+        changed[at] ^= 1;
+        statements.push(changed);
+    }
+    let statements = statements.into_iter().map(Base64).collect();
+    line.say(&FromPortal::Statements { statements }).await;
+    // Lists that would revive the guest.
+    let mut elsewhere = Property::new();
+    elsewhere.lists_so_far(8);
+    let mut lists = vec![elsewhere.revoke(Revocations::default())];
+    for at in (0..list.len()).step_by(11) {
+        let mut changed = list.clone();
+        changed[at] ^= 1;
+        lists.push(changed);
+    }
+    for list in lists {
+        let document = list.into();
+        line.say(&FromPortal::Revocation { document }).await;
+    }
+    // Answers that nobody asked for.
+    for request in 0..3 {
+        line.say(&FromPortal::CodeAnswer {
+            request,
+            denied: None,
+        })
+        .await;
+    }
+    let scanning = async {
+        for code in [
+            thief.short(property.now()),
+            thief.long(property.now()),
+            guest.long(property.now()),
+        ] {
+            let answer = door.running.scan(&code).await.unwrap();
+            assert!(!answer.opened);
+        }
+    };
+    // Whatever is asked, the portal says yes.
+    let saying_yes = async {
+        while let Some(message) = line.hear().await {
+            if let FromDoor::CodeCheck { request, .. } = message {
+                line.say(&FromPortal::CodeAnswer {
+                    request,
+                    denied: None,
+                })
+                .await;
+            }
+        }
+    };
+    tokio::select! {
+        () = scanning => {}
+        () = saying_yes => panic!("the line broke"),
+    }
+    assert_eq!(door.strike.count(), 0);
+    let status = door.running.status().await.unwrap();
+    assert_eq!(
+        (status.statements.all, status.list.version, status.passes),
+        (1, 1, 0)
+    );
+}

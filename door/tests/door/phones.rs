@@ -520,3 +520,20 @@ async fn phones_find_the_door_over_tcp() {
     door.running.shutdown().await;
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
+
+#[tokio::test]
+async fn silent_connections_keep_nobody_out() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let silent: Vec<_> = (0..40).map(|_| tokio::io::duplex(1024)).collect();
+    let (near, far): (Vec<_>, Vec<_>) = silent.into_iter().unzip();
+    let serving =
+        futures_util::future::join_all(far.into_iter().map(|far| door.running.serve(far)));
+    let visiting = async {
+        let visit = Phone::resident(&property, "{}").visit(&door).await;
+        drop(near);
+        visit
+    };
+    let (_, visit) = tokio::join!(serving, visiting);
+    assert_eq!(denied(&visit), None);
+}

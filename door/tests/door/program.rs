@@ -31,7 +31,7 @@ fn program(arguments: &[&str], folder: &Path) -> Command {
 /// A controller's process, spoken with by lines.
 struct Process {
     child: Child,
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
@@ -43,14 +43,20 @@ impl Process {
             .spawn()
             .unwrap();
         Self {
-            input: child.stdin.take().unwrap(),
+            input: child.stdin.take(),
             output: BufReader::new(child.stdout.take().unwrap()),
             child,
         }
     }
 
     fn say(&mut self, line: &str) {
-        writeln!(self.input, "{line}").unwrap();
+        writeln!(self.input.as_ref().unwrap(), "{line}").unwrap();
+    }
+
+    /// Closes its standard input and waits for its end.
+    fn ends(mut self) -> std::process::ExitStatus {
+        drop(self.input.take());
+        self.child.wait().unwrap()
     }
 
     fn hear(&mut self, kind: &str) -> Value {
@@ -87,7 +93,10 @@ async fn a_door_is_commissioned_and_works_from_its_standard_input() {
     let mut property = Property::new();
     let guest = Guest::new(&property, "{}");
     property.state(Body::Pass(guest.signed.clone()));
-    let mut door = Process::run(&["run", "--listen", "127.0.0.1:0"], &folder);
+    let mut door = Process::run(
+        &["run", "--listen", "127.0.0.1:0", "--end-with-input"],
+        &folder,
+    );
     let offer = door.hear("offer");
     assert_eq!(offer["code"], made["code"], "the code stays");
     let other = Property::new();
@@ -125,6 +134,14 @@ async fn a_door_is_commissioned_and_works_from_its_standard_input() {
     );
     let second = program(&["run"], &folder).output().unwrap();
     assert!(!second.status.success(), "one process at a time");
+    assert!(door.ends().success(), "with its standard input");
+    let mut again = Process::run(
+        &["run", "--listen", "127.0.0.1:0", "--battery-clock"],
+        &folder,
+    );
+    again.hear("listening");
+    again.say(&code);
+    assert_eq!(again.hear("denied")["reason"], "code_used_before");
 }
 
 #[test]
