@@ -289,7 +289,8 @@ fn nfc_rdr_neg_auth1_wrong_ud_signature() {
 
 #[test]
 fn every_other_wrong_answer_to_auth1_has_its_own_status() {
-    let cases: [(fn(&mut Vec<u8>), ReaderStatus); 5] = [
+    type Spoil = fn(&mut Vec<u8>);
+    let cases: [(Spoil, ReaderStatus); 5] = [
         (|plain| drop(plain.drain(..67)), ReaderStatus::NO_PUBLIC_KEY),
         (
             |plain| plain.truncate(67 + 66),

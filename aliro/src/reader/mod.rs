@@ -37,6 +37,10 @@ pub struct ReaderConfig {
     pub ble_versions: BleVersions,
     /// The protocol versions that this reader speaks, best first.
     pub versions: Vec<Version>,
+    /// Credentials to look up by key slot. `None`, the usual: the device gives
+    /// its whole public key. `Some`: it gives 8 bytes, and one that is not among
+    /// these (or whose slot two of them share) is refused unseen.
+    pub key_slots: Option<Vec<PublicKey>>,
     /// Whether this is a UWB reader, which also takes the flow that leads to
     /// ranging and has the device release its ranging key there (EXCHANGE with
     /// tag 98). Ranging itself is the caller's. The remote keyless flow does
@@ -55,6 +59,7 @@ impl ReaderConfig {
             policy: Policy::SecureAction,
             ble_versions: BleVersions::default(),
             versions: vec![VERSION_1_0],
+            key_slots: None,
             ranging: false,
         }
     }

@@ -291,12 +291,13 @@ impl MustSign {
             _ => None,
         };
         let auth1 = Auth1Command {
-            want_public_key: true,
+            want_public_key: self.config.key_slots.is_none(),
             signature,
             certificate,
         };
         let command = Command::aliro(ins::AUTH1, auth1.encode());
         let next = AwaitingAuth1 {
+            config: self.config,
             context: self.context,
             ephemeral: self.ephemeral,
         };
@@ -306,6 +307,7 @@ impl MustSign {
 
 /// AUTH1 is out.
 pub struct AwaitingAuth1 {
+    config: Arc<ReaderConfig>,
     context: KeyContext,
     ephemeral: Box<dyn Ephemeral>,
 }
@@ -333,7 +335,7 @@ impl AwaitingAuth1 {
         let plain = channel
             .open(&[], data)
             .map_err(|_| StepFailure::plain(Failure::Channel))?;
-        let authenticated = match check(&context, &plain) {
+        let authenticated = match check(&self.config, &context, &plain) {
             Ok(authenticated) => authenticated,
             Err(status) => {
                 let failure = Failure::NotAuthenticated(status);
@@ -352,10 +354,17 @@ impl AwaitingAuth1 {
     }
 }
 
-fn check(context: &KeyContext, plain: &[u8]) -> Result<Authenticated, ReaderStatus> {
+fn check(
+    config: &ReaderConfig,
+    context: &KeyContext,
+    plain: &[u8],
+) -> Result<Authenticated, ReaderStatus> {
     let answer = Auth1Response::parse(plain).map_err(|_| ReaderStatus::INVALID_FORMAT)?;
-    let Some(CredentialName::PublicKey(credential)) = answer.credential else {
-        return Err(ReaderStatus::NO_PUBLIC_KEY);
+    let credential = match (&config.key_slots, answer.credential) {
+        (None, Some(CredentialName::PublicKey(credential))) => credential,
+        (None, _) => return Err(ReaderStatus::NO_PUBLIC_KEY),
+        (Some(known), Some(CredentialName::KeySlot(slot))) => only(known, slot)?,
+        (Some(_), _) => return Err(ReaderStatus::NO_KEY_SLOT),
     };
     let signature = answer.signature.ok_or(ReaderStatus::NO_SIGNATURE)?;
     let signaling = answer.signaling.ok_or(ReaderStatus::INVALID_FORMAT)?;
@@ -369,6 +378,15 @@ fn check(context: &KeyContext, plain: &[u8]) -> Result<Authenticated, ReaderStat
         access_signed: answer.access_signed,
         revocation_signed: answer.revocation_signed,
     })
+}
+
+/// The one credential with this key slot.
+fn only(known: &[PublicKey], slot: [u8; 8]) -> Result<PublicKey, ReaderStatus> {
+    let mut found = known.iter().filter(|key| key.key_slot() == slot);
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(*key),
+        _ => Err(ReaderStatus::KEY_NOT_FOUND),
+    }
 }
 
 /// The device is known and a channel stands.

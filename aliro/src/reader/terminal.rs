@@ -42,6 +42,7 @@ pub struct Terminal {
     limits: Limits,
     /// Whether the caller set the limits, whatever the device announces.
     fixed_limits: bool,
+    ask_fast: bool,
     exchange: Option<Exchange>,
     stage: Stage,
     /// Whether the step-up application must be selected before ENVELOPE.
@@ -74,6 +75,7 @@ impl Terminal {
             transaction: Transaction::new(Arc::new(config), memory, entropy)?,
             limits: Limits::announced(None),
             fixed_limits: false,
+            ask_fast: true,
             exchange: None,
             stage: Stage::Idle,
             select_step_up: false,
@@ -89,6 +91,13 @@ impl Terminal {
             extended: None,
         };
         self.fixed_limits = true;
+        self
+    }
+
+    /// Remembers devices without asking for the fast phase this time.
+    #[must_use]
+    pub fn without_fast(mut self) -> Self {
+        self.ask_fast = false;
         self
     }
 
@@ -234,7 +243,7 @@ impl Terminal {
         if !self.fixed_limits {
             self.limits = Limits::announced(proprietary.extended_length());
         }
-        let output = self.transaction.begin(proprietary, true);
+        let output = self.transaction.begin(proprietary, self.ask_fast);
         self.carry_out(output)
     }
 
