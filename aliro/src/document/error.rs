@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Why bytes are not the structure that they were read as.
 ///
 /// Whether a well-formed document is to be believed is another question, with
-/// reasons of its own: [`Refusal`](super::verify::Refusal).
+/// reasons of its own: [`Refusal`](super::Refusal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DocumentError {

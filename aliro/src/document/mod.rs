@@ -132,6 +132,7 @@ mod iterations;
 mod mso;
 pub mod policy;
 pub mod recurrence;
+mod refusal;
 mod request;
 mod response;
 mod revocation;
@@ -149,6 +150,7 @@ pub use extension::{AccessExtension, Extension, Extensions};
 pub use iterations::Iterations;
 pub use mso::Validity;
 pub use recurrence::{Pattern, Recurrence};
+pub use refusal::Refusal;
 pub use request::{DeviceRequest, MAX_ASKED};
 pub use response::{DeviceResponse, MAX_ELEMENTS, RawDocument};
 pub use revocation::{ChangeMode, RevocationData, RevocationEntry, key_hash};
@@ -156,8 +158,7 @@ pub use revocation_list::{ListFull, MAX_REVOCATIONS, RevocationList};
 pub use schedule::{Now, Schedule};
 pub use timestamp::Timestamp;
 pub use verify::{
-    Refusal, RevocationContext, TrustedIssuers, VerifiedAccess, VerifiedRevocation, Verifier,
-    VerifyContext,
+    RevocationContext, TrustedIssuers, VerifiedAccess, VerifiedRevocation, Verifier, VerifyContext,
 };
 
 /// Document type and namespace of Access Documents.
