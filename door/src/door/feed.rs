@@ -29,12 +29,12 @@ impl Door {
     ) -> Result<(), DoorError> {
         self.run(move |door| {
             let mut inner = door.lock();
-            let mut changed = false;
+            let mut tell = false;
             for statement in &statements {
-                changed |= take_statement(&mut inner, &door.installed, statement)?;
+                tell |= take_statement(&mut inner, &door.installed, statement)?;
             }
             drop(inner);
-            if changed {
+            if tell {
                 door.state_changed();
             }
             Ok(())
@@ -78,8 +78,8 @@ impl Door {
     }
 }
 
-/// Whether it was obeyed just now.
-pub(crate) fn take_statement(
+/// Whether the door's state is to be told: it has obeyed, or asks for what is missing before it.
+fn take_statement(
     inner: &mut Inner,
     installed: &Installed,
     bytes: &[u8],
@@ -95,7 +95,8 @@ pub(crate) fn take_statement(
         Step::BeginEpoch(numbers) => (numbers, true),
         Step::Missing { epoch, from } => {
             tracing::info!(epoch, from, "statements are missing");
-            return Ok(false);
+            // Once: who does not have them would only send the same again.
+            return Ok(inner.asked_for.replace((epoch, from)) != Some((epoch, from)));
         }
         Step::Known | Step::Stale | Step::NotForUs => return Ok(false),
     };
@@ -109,6 +110,7 @@ pub(crate) fn take_statement(
     })?;
     inner.knowledge.numbers = numbers;
     inner.knowledge.obey(statement.body);
+    inner.asked_for = None;
     Ok(true)
 }
 
@@ -154,7 +156,7 @@ fn verify_pass(signed: &SignedPass, installed: &Installed) -> Option<(PassId, u3
 }
 
 /// Whether it is obeyed from now on and was not before.
-pub(crate) fn take_list(
+fn take_list(
     inner: &mut Inner,
     installed: &Installed,
     env: &Env,

@@ -21,6 +21,8 @@ pub(crate) struct Inner {
     pub(crate) knowledge: Knowledge,
     /// Pages of a revocation list that phones have brought so far.
     pub(crate) pages: PageAssembler,
+    /// The first missing statement (epoch and number) that the state has asked for.
+    pub(crate) asked_for: Option<(u32, u64)>,
 }
 
 /// The mirror. Written after the commit that it mirrors.
@@ -55,6 +57,7 @@ impl Inner {
             clock,
             knowledge,
             pages: PageAssembler::new(),
+            asked_for: None,
         })
     }
 

@@ -129,12 +129,13 @@ impl Door {
         self.lock().clock.end_session(session);
     }
 
-    /// Takes an answer. One that is not signed, not asked for or late sets nothing.
+    /// Takes an answer, and says whether it answered the session's question. One that is not signed,
+    /// not asked for or late sets nothing.
     pub(crate) async fn take_time(
         self: &Arc<Self>,
         session: u64,
         answer: Vec<u8>,
-    ) -> Result<(), DoorError> {
+    ) -> Result<bool, DoorError> {
         // Read before anything waits: what happens until then is part of the round trip.
         let monotonic = self.env.clock.monotonic();
         let Some(answer) = SignedTimeAnswer::from_bytes(&answer)
@@ -148,14 +149,14 @@ impl Door {
             })
         else {
             tracing::warn!("a time that the issuer did not sign for this door");
-            return Ok(());
+            return Ok(false);
         };
         self.run(move |door| {
             let mut inner = door.lock();
             let was_unsure = inner.reading(&door.env).unsure;
             if let Err(error) = inner.clock.answer(session, &answer, monotonic) {
                 tracing::info!(%error, "a time that sets nothing");
-                return Ok(());
+                return Ok(false);
             }
             let clock = inner.clock_to_save(&door.env);
             inner
@@ -165,7 +166,7 @@ impl Door {
             if was_unsure {
                 door.state_changed();
             }
-            Ok(())
+            Ok(true)
         })
         .await
     }

@@ -180,8 +180,8 @@ impl Conversation {
                 self.door.take_revocation(document.0).await?;
             }
             FromPortal::Time { answer } => {
-                self.time_open = false;
-                self.door.take_time(self.number, answer.0).await?;
+                // What does not answer the question is asked again at the next beat.
+                self.time_open = !self.door.take_time(self.number, answer.0).await?;
                 self.door.in_contact().await?;
             }
             FromPortal::CodeAnswer { request, denied } => {

@@ -126,12 +126,16 @@ async fn statements_and_withdrawals_are_obeyed_and_told_at_once() {
     let guest = Guest::new(&property, "{}");
     let pass = property.state(Body::Pass(guest.signed.clone()));
     let gap = property.statement(Addressee::All, 9, Body::Pass(guest.signed.clone()));
-    line.say(&FromPortal::Statements {
-        statements: vec![gap.into(), pass.into()],
-    })
-    .await;
+    for _ in 0..3 {
+        let statements = vec![gap.clone().into()];
+        line.say(&FromPortal::Statements { statements }).await;
+    }
     let state = line.state(&door).await;
-    assert_eq!(state.statements.all, 2, "the one after the gap waits");
+    assert_eq!(state.statements.all, 1, "it asks for what is missing");
+    let statements = vec![pass.into()];
+    line.say(&FromPortal::Statements { statements }).await;
+    let state = line.state(&door).await;
+    assert_eq!(state.statements.all, 2, "and has asked once");
     assert!(state.counter > first.counter);
 
     let mut list = Revocations::default();

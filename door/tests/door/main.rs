@@ -10,6 +10,7 @@ mod codes;
 mod commissioning;
 mod guest;
 mod line;
+mod old_stores;
 mod phone;
 mod phones;
 mod portal;
