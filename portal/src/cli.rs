@@ -143,20 +143,25 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         (Some(url), Some(from)) => MailRoute::Smtp { url, from },
         _ => MailRoute::Console,
     };
+    let tls = args
+        .tls_cert
+        .zip(args.tls_key)
+        .map(|(cert, key)| Tls { cert, key });
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let portal = Portal::start(Config {
         data: args.data,
         listen: args.listen,
-        public_url: args.public_url,
-        tls: args
-            .tls_cert
-            .zip(args.tls_key)
-            .map(|(cert, key)| Tls { cert, key }),
+        public_url: args.public_url.clone(),
+        tls,
         mail,
         clock,
         random,
     })
     .await?;
-    say(&format!("listening on {}", portal.url()));
+    say(&format!("listening on {scheme}://{}", portal.addr()));
+    if let Some(url) = args.public_url {
+        say(&format!("known to its users as {url}"));
+    }
     asked_to_end().await?;
     tracing::info!("going down");
     portal.shutdown().await;
