@@ -69,8 +69,6 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// Write the frozen bytes of tests/vectors afresh: for a new format, never to make a test pass
-    Vectors,
     /// Generate Kotlin and Swift from the library, into the target folder
     Bindings {
         /// The languages to generate; both when none is named
