@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bindings;
+mod decide;
 mod fuzz;
 mod process;
 mod suites;
@@ -63,6 +64,15 @@ enum Chore {
     ///
     /// A file that was published never changes: what would change it is a new format version.
     Vectors,
+    /// Put questions to the rules of access: JSON lines on standard input, answers on standard output
+    #[command(disable_version_flag = true)]
+    Decide {
+        /// Name the release of the zone database, and ask nothing
+        #[arg(long)]
+        version: bool,
+    },
+    /// Run the tests that take long: a million decisions against an independent calendar
+    Soak,
     /// Build the guest's page and the demo's into their dist folders, which are kept in the repository
     Web {
         /// Fail when what is kept is not what the sources build
@@ -98,6 +108,11 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Bindings { languages } => bindings::generate(&languages)?,
         Chore::Web { check: true } => web::build_and_compare()?,
         Chore::Web { check: false } => web::build()?,
+        Chore::Decide { version } => return decide::decide(version),
+        Chore::Soak => run(cargo()
+            .args(["test", "--release", "--package", "latchkey-protocol"])
+            .args(["--test", "calendar", "--", "--nocapture"])
+            .env("CALENDAR_CASES", "1000000"))?,
         Chore::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds)?,
         Chore::Vectors => run(cargo()
             .args([
