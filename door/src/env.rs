@@ -4,8 +4,8 @@ use latchkey_env::{SharedClock, SharedRandom, SystemClock, SystemRandom};
 
 /// A controller's clock and its source of random bytes.
 ///
-/// The clock's monotonic scale is the oscillator that [`crate::clock`] runs on. Its wall clock is
-/// never read: a door believes signed answers to its own nonces, and nothing else.
+/// The clock's monotonic scale is the oscillator that the door's own clock runs on. Its wall clock is
+/// never the door's time: a door believes signed answers to its own nonces, and nothing else.
 #[derive(Clone)]
 pub struct Env {
     /// The oscillator, and what every timer waits on.

@@ -170,7 +170,8 @@ impl Conversation {
             return Ok(false);
         };
         match message {
-            FromPortal::Challenge { nonce } => self.sign_in(&nonce).await?,
+            FromPortal::Challenge { nonce } if !self.signed_in => self.sign_in(&nonce).await?,
+            FromPortal::Challenge { .. } => return Err(Why::Protocol("challenged again")),
             FromPortal::Welcome { version } => return self.welcome(version).await.map(|()| true),
             _ if !self.signed_in => return Err(Why::Protocol("too early")),
             FromPortal::Statements { statements } => {

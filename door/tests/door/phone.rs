@@ -23,6 +23,8 @@ pub(crate) struct Phone {
     property: PropertyId,
     reader_ca: aliro::crypto::PublicKey,
     pub(crate) key: Key,
+    /// What signs in the key's place: somebody who has not got it.
+    pub(crate) forged_by: Option<Key>,
     pub(crate) element: ElementId,
     pub(crate) grant: Option<RawDocument>,
     pub(crate) interface: u8,
@@ -76,6 +78,7 @@ impl Phone {
             property: property.id,
             reader_ca: property.reader_ca.public(),
             key,
+            forged_by: None,
             element: ElementId([0; 8]),
             grant: None,
             interface: INTERFACE_STREAM,
@@ -245,7 +248,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                     .unwrap()
             }
             Event::Sign { message, .. } => {
-                self.session.signed(self.phone.key.sign(&message)).unwrap()
+                let signer = self.phone.forged_by.as_ref().unwrap_or(&self.phone.key);
+                self.session.signed(signer.sign(&message)).unwrap()
             }
             Event::DocumentsRequested(request) => {
                 self.visit.asked_for_documents = true;

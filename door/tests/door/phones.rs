@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aliro::device::Failure;
 use aliro::document::key_hash;
 use aliro::message::ReaderState;
 use latchkey_door::{Report, RunConfig};
@@ -15,7 +16,7 @@ use rstest::rstest;
 
 use crate::guest::Guest;
 use crate::phone::{Phone, Tamper, Visit};
-use crate::property::{DAY, Door, Property};
+use crate::property::{DAY, Door, Key, Property};
 
 fn denied(visit: &Visit) -> Option<Reason> {
     match visit
@@ -169,10 +170,30 @@ async fn strangers_and_keys_of_other_doors_are_told_so() {
 
     // A grant by another property's issuer.
     let mut elsewhere = Property::new();
-    elsewhere.reader_ca = crate::property::Key::new();
+    elsewhere.reader_ca = Key::new();
     let mut impostor = Phone::stranger(&property);
     impostor.grant(&elsewhere, 7, "{}");
     assert_eq!(denied(&impostor.visit(&door).await), Some(Reason::Unknown));
+    assert_eq!(door.strike.count(), 0);
+}
+
+#[tokio::test]
+async fn whoever_has_not_got_the_key_is_a_stranger_in_the_log() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let mut reports = door.running.reports();
+    let mut thief = Phone::resident(&property, "{}");
+    thief.forged_by = Some(Key::new());
+    let visit = thief.visit(&door).await;
+    assert!(
+        matches!(visit.failure, Some(Failure::ReaderRefused(_))),
+        "{visit:?}"
+    );
+    let Report::Denied(happening) = reports.try_recv().unwrap() else {
+        panic!("not denied");
+    };
+    assert_eq!(happening.subject, Subject::Stranger);
+    assert_eq!(happening.reason, Some(Reason::Unknown));
     assert_eq!(door.strike.count(), 0);
 }
 

@@ -76,9 +76,13 @@ impl Drop for Process {
 }
 
 fn package(property: &Property, offer: &Value) -> String {
+    package_for(property, DOOR, 7, offer)
+}
+
+fn package_for(property: &Property, door: DoorId, number: u16, offer: &Value) -> String {
     let offer = Base64::from_text(offer["offer"].as_str().unwrap()).unwrap();
     let offer = SignedOffer::from_bytes(&offer.0).unwrap().verify().unwrap();
-    let package = property.package(DOOR, DoorNumber(7), &offer);
+    let package = property.package(door, DoorNumber(number), &offer);
     serde_json::to_string(&package).unwrap()
 }
 
@@ -163,4 +167,37 @@ fn a_package_can_be_installed_from_a_file() {
     assert!(!again.status.success());
     let missing = program(&["status"], folder.path()).output().unwrap();
     assert!(!missing.status.success());
+}
+
+#[test]
+fn one_process_is_a_hub_for_several_doors() {
+    let folders = TempDir::new().unwrap();
+    let (pool, gym) = (folders.path().join("pool"), folders.path().join("gym"));
+    let doors = [(DoorId([1; 12]), 1), (DoorId([2; 12]), 2)];
+    let property = Property::new();
+    let guest = Guest::at(&property, 2, "{}");
+    for folder in [&pool, &gym] {
+        assert!(
+            program(&["init"], folder)
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+    }
+    let mut hub = Process::run(&["run", "--folder", gym.to_str().unwrap()], &pool);
+    for (door, number) in doors {
+        let offer = hub.hear("offer");
+        hub.say(&package_for(&property, door, number, &offer));
+        assert_eq!(hub.hear("installed")["door"], door.to_string());
+    }
+    let code = guest.long(property.now());
+    // For nobody in particular: nobody answers.
+    hub.say(&code);
+    hub.say(&format!("{} {code}", doors[0].0));
+    let denied = hub.hear("denied");
+    assert_eq!(denied["door"], doors[0].0.to_string());
+    assert_eq!(denied["reason"], "wrong_door");
+    hub.say(&format!("{} {code}", doors[1].0));
+    assert_eq!(hub.hear("opened")["door"], doors[1].0.to_string());
 }
