@@ -70,7 +70,7 @@ pub async fn create_property(
     let (store, tools) = open(data, clock, random)?;
     let offsets = zone::expand(&file.property.zone, zone::span_at(tools.now()))?;
     let made = store
-        .write(move |tx| make(tx, &tools, &file, offsets).map_err(Boxed::from))
+        .write(move |tx| make(tx, &tools, &file, offsets))
         .await;
     made.map_err(|Boxed { what, why }| CreateError::Refused { what, why })
 }

@@ -3,7 +3,7 @@
 //!
 //! Aliro's own entries name withdrawn credentials (by key hash) and elements (by id), so that any maker's
 //! reader obeys them. Our extension numbers the list and adds what only our doors know: passes, and which
-//! of the elements were superseded by an edit rather than withdrawn. [`list`] is one list, [`view`] what
+//! of the elements were superseded by an edit rather than withdrawn. `list` is one list, `view` what
 //! a door or a phone obeys, after a restore of the portal included.
 
 mod list;
