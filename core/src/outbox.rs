@@ -165,12 +165,12 @@ pub(crate) async fn submit(
     let (_, portal) = context.property(property)?;
     match send(context, &portal).await {
         Ok(()) | Err(Error::Offline(_)) => {}
-        Err(error @ Error::NotSignedIn) => {
-            // Whoever signs in next may be somebody else.
+        Err(error) => {
+            // Nobody is signed in, or the keystore refused: it was not sent, and whoever signs in next may
+            // be somebody else.
             context.shared.wallet.write(|tx| tx.delete_outbox(id.0))?;
             return Err(error);
         }
-        Err(error) => return Err(error),
     }
     let state = context.shared.wallet.write(|tx| {
         let (_, record) = tx.outbox_entry(id.0)?.ok_or(Invalid::OutboxEntry)?;
@@ -195,7 +195,8 @@ pub(crate) async fn send(context: &Context, portal: &PortalClient) -> Result<(),
             continue;
         }
         record.state = match portal.send(&call(&record)?).await {
-            Ok(answer) => OutboxState::Done(answer.json()?),
+            // It is done, whatever the answer reads like.
+            Ok(answer) => OutboxState::Done(answer.json().unwrap_or_default()),
             Err(Error::Refused(problem)) if is_for_later(&problem) => {
                 // Later ones may build on this one: they wait behind it.
                 return Err(Error::Offline(problem.title));

@@ -17,6 +17,7 @@ use latchkey_protocol::doorstate::ListNumber;
 use latchkey_protocol::grant::{asked_elements, document_for};
 use latchkey_protocol::ids::{AttemptId, DoorNumber, door_of};
 use latchkey_protocol::private::{MAX_REPLACED, Page, PrivateMessage, Wants};
+use latchkey_protocol::revocation::RevocationList;
 use latchkey_protocol::rules::{Decision, Reason};
 
 use crate::context::Context;
@@ -87,17 +88,22 @@ impl Plan {
                     _ => None,
                 },
             )?;
+            let revocation = revocations
+                .into_iter()
+                .max_by_key(|list| (list.epoch, list.version));
+            let own = point(&credential.public_key.0)?;
+            if withdrawn(revocation.as_ref(), &held, &own)? {
+                return Err(denied(Reason::Revoked));
+            }
             Ok(Self {
                 at,
                 document: serving(&held.grants, door.number)?,
                 expected,
                 label: credential.label,
                 unanswered,
-                credential: point(&credential.public_key.0)?,
+                credential: own,
                 reader_ca: point(&held.settings.reader_ca_key.0)?,
-                revocation: revocations
-                    .into_iter()
-                    .max_by_key(|list| (list.epoch, list.version)),
+                revocation,
                 statements,
                 door,
             })
@@ -206,6 +212,26 @@ fn serving(grants: &[GrantEntity], door: DoorNumber) -> Result<Option<RawDocumen
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Error::BadAnswer(error.to_string()))?;
     Ok(document_for(&documents, door).cloned())
+}
+
+/// A phone that finds itself on the list does not try.
+fn withdrawn(
+    list: Option<&RevocationEntity>,
+    held: &Holdings,
+    own: &PublicKey,
+) -> Result<bool, Error> {
+    let Some(list) = list else {
+        return Ok(false);
+    };
+    let issuer = point(&held.settings.issuer_key.0)?;
+    match RevocationList::verify(&list.document.0, &issuer) {
+        Ok(list) => Ok(list.content().revokes_credential(own)),
+        Err(error) => {
+            // Carried all the same: a door looks for itself.
+            tracing::warn!(%error, "the revocation list does not verify");
+            Ok(false)
+        }
+    }
 }
 
 fn point(bytes: &[u8]) -> Result<PublicKey, Error> {

@@ -101,13 +101,7 @@ async fn a_new_code_comes_every_fifteen_seconds_and_at_once_after_a_use() {
     assert_ne!(second.text, first.text);
 
     world.last_used = Some(second.issued_at.timestamp_millis().cast_unsigned() / 10);
-    world.serve();
-    let page = world.wire.state().pages[&(PROPERTY, "c1".to_owned())].clone();
-    world
-        .wire
-        .state()
-        .pages
-        .insert((PROPERTY, "c2".to_owned()), page);
+    world.serve_again();
     phone.sync().await.unwrap();
     let third = show().await;
     assert!(third.issued_at > second.issued_at);

@@ -31,6 +31,8 @@ pub(crate) struct Script {
     /// Which door it says it is in the hello.
     pub(crate) hello_as: DoorId,
     pub(crate) offered: Vec<u16>,
+    /// Aliro's interface byte.
+    pub(crate) interface: u8,
     pub(crate) outcome: Outcome,
     pub(crate) wants: Wants,
     /// Never says a word.
@@ -48,6 +50,7 @@ impl Script {
             generation: Generation(1),
             hello_as: door,
             offered: SUPPORTED.to_vec(),
+            interface: INTERFACE_STREAM,
             outcome: Outcome::Opened { until: None },
             wants: Wants::default(),
             silent: false,
@@ -104,7 +107,7 @@ impl TestDoor {
             .unwrap();
         let signature = ca.sign(&request.to_be_signed(&ca.public()));
         let config = ReaderConfig {
-            interface: Interface(INTERFACE_STREAM),
+            interface: Interface(script.interface),
             ..ReaderConfig::new(
                 ReaderIdentifier::new(PROPERTY.0, sub),
                 ReaderKey::Certified {

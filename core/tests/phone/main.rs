@@ -11,6 +11,7 @@ mod folder;
 mod hasty;
 mod outbox;
 mod portal;
+mod relay;
 mod sync;
 mod unlock;
 mod wallet;

@@ -133,13 +133,7 @@ async fn another_doors_valid_certificate_learns_nothing() {
     // The same search finds both where the phone does show itself.
     let pool = TestDoor::start(&world, Script::opening(POOL, 2)).await;
     world.doors[1].stream_address = Some(pool.address.clone());
-    world.serve();
-    let again = world.wire.state().pages[&(PROPERTY, "c1".to_owned())].clone();
-    world
-        .wire
-        .state()
-        .pages
-        .insert((PROPERTY, "c2".to_owned()), again);
+    world.serve_again();
     phone.sync().await.unwrap();
     unlock(&phone, POOL).await.0.unwrap();
     let seen = pool.seen.lock().unwrap();

@@ -130,6 +130,11 @@ impl State {
             .insert((property, "c1".to_owned()), page(Vec::new(), "c1"));
     }
 
+    /// Phones reach it at this address.
+    pub(crate) fn known_as(&mut self, url: &str) {
+        url.clone_into(&mut self.base);
+    }
+
     pub(crate) fn fault(&mut self, ending: &'static str, fault: Fault) {
         self.faults.push_back((ending, fault));
     }
@@ -180,7 +185,8 @@ impl State {
         let method = request.method.as_str();
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         if method != "GET" {
-            let key = header(request, "idempotency-key").ok_or(ProblemType::IdempotencyMissing)?;
+            let key = header(&request.headers, "idempotency-key")
+                .ok_or(ProblemType::IdempotencyMissing)?;
             if parts[1..] == ["sign-in"] {
                 return Ok((202, json!(self.started())));
             }
@@ -323,10 +329,31 @@ impl State {
         Ok((200, json!(page)))
     }
 
-    /// RFC 9449, section 4.3.
     fn prove(&mut self, request: &Request, with_token: bool) -> Result<(), ProblemType> {
+        let (method, path) = (request.method.as_str(), request.url.path());
+        self.check(method, path, &request.headers, with_token)
+    }
+
+    /// For a request that did not come through wiremock.
+    pub(crate) fn prove_headers(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &http::HeaderMap,
+    ) -> Result<(), ProblemType> {
+        self.check(method, path, headers, true)
+    }
+
+    /// RFC 9449, section 4.3.
+    fn check(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &http::HeaderMap,
+        with_token: bool,
+    ) -> Result<(), ProblemType> {
         let bad = ProblemType::BadProof;
-        let proof = header(request, "dpop").ok_or(bad)?;
+        let proof = header(headers, "dpop").ok_or(bad)?;
         let [head, claims, signature] =
             <[&str; 3]>::try_from(proof.split('.').collect::<Vec<_>>()).map_err(|_| bad)?;
         let read = |part: &str| -> Value {
@@ -345,8 +372,8 @@ impl State {
                 &URL_SAFE_NO_PAD.decode(signature).unwrap(),
             )
             .map_err(|_| bad)?;
-        let url = format!("{}{}", self.base, request.url.path());
-        if body["htm"] != request.method.as_str() || body["htu"] != url.as_str() {
+        let url = format!("{}{path}", self.base);
+        if body["htm"] != method || body["htu"] != url.as_str() {
             return Err(bad);
         }
         if body["nonce"] != format!("nonce-{}", self.nonce).as_str() {
@@ -363,7 +390,7 @@ impl State {
             assert!(body.get("ath").is_none());
             return Ok(());
         }
-        let token = header(request, "authorization");
+        let token = header(headers, "authorization");
         let token = token.as_deref().and_then(|t| t.strip_prefix("DPoP "));
         let token = token.ok_or(ProblemType::NotSignedIn)?;
         if self.access.as_deref() != Some(token) {
@@ -387,8 +414,8 @@ pub(crate) fn credential_id(usage: CredentialUse) -> CredentialId {
     }
 }
 
-fn header(request: &Request, name: &str) -> Option<String> {
-    let value = request.headers.get(name)?;
+fn header(headers: &http::HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?;
     Some(value.to_str().unwrap().to_owned())
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct World {
     pub(crate) clock: VirtualClock,
     /// The phone's.
     pub(crate) phone_clock: OffsetClock,
-    pub(crate) wire: Wire,
+    pub(crate) wire: Arc<Wire>,
     pub(crate) issuer: Signer,
     pub(crate) reader_ca: Signer,
     pub(crate) doors: Vec<Door>,
@@ -95,7 +95,7 @@ impl World {
         let world = Self {
             dir: tempfile::tempdir().unwrap(),
             phone_clock: OffsetClock::new(phone_clock, chrono::TimeDelta::zero()),
-            wire: Wire::new(clock.clone()).await,
+            wire: Arc::new(Wire::new(clock.clone()).await),
             clock,
             issuer: Signer::new(),
             reader_ca: Signer::new(),
@@ -131,17 +131,21 @@ impl World {
     /// A phone that is signed in and has synced: what it needs at the doors came with the second sync,
     /// when its keys were registered.
     pub(crate) async fn signed_in(&self) -> Arc<Phone> {
+        self.signed_in_at(&self.wire.url()).await
+    }
+
+    pub(crate) async fn signed_in_at(&self, url: &str) -> Arc<Phone> {
         let phone = self.phone();
-        self.sign_in(&phone).await;
+        self.sign_in(&phone, url).await;
         self.serve();
         let report = phone.sync().await.unwrap();
         assert!(report.failures.is_empty(), "{report:?}");
         phone
     }
 
-    pub(crate) async fn sign_in(&self, phone: &Phone) {
+    pub(crate) async fn sign_in(&self, phone: &Phone, url: &str) {
         self.wire.state().serve(PROPERTY, Vec::new());
-        let pending = phone.sign_in_start(&self.wire.url(), EMAIL).await.unwrap();
+        let pending = phone.sign_in_start(url, EMAIL).await.unwrap();
         let report = phone
             .sign_in_finish(&pending, CODE, "Rita's phone")
             .await
@@ -171,6 +175,14 @@ impl World {
                 ..page
             },
         );
+    }
+
+    /// The same for a phone that has heard all of it, after something here was changed.
+    pub(crate) fn serve_again(&self) {
+        self.serve();
+        let mut state = self.wire.state();
+        let page = state.pages[&(PROPERTY, "c1".to_owned())].clone();
+        state.pages.insert((PROPERTY, "c2".to_owned()), page);
     }
 
     /// The public key that the phone registered.
