@@ -239,6 +239,9 @@ impl MustSign {
     fn recognise(self, cryptogram: &[u8; 64], memory: &dyn Memory) -> AfterAuth0 {
         let mut found = None;
         memory.search(&mut |credential, key| {
+            if found.is_some() {
+                return true;
+            }
             let keys = self.context.fast(key, credential);
             let opened = Cryptogram::open(&keys.cryptogram, cryptogram);
             found = opened.map(|content| (*credential, keys, content));
