@@ -19,8 +19,10 @@
 //!
 //! # Where to start
 //!
-//! * [`reader::Session`]: the lock's side over BLE-style messages.
-//! * [`device::Session`]: the phone's side.
+//! * [`reader::Session`] and [`device::Session`]: the lock's and the phone's side
+//!   over BLE-style messages.
+//! * [`reader::Terminal`] and [`device::Card`]: the same over bare APDUs, as NFC
+//!   has them.
 //! * [`message::MessageBuffer`]: cuts a byte stream into messages.
 //! * [`certificate`]: reader certificates, issued and checked.
 //!

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aliro;
 mod bindings;
 mod decide;
 mod fuzz;
@@ -49,6 +50,8 @@ enum Chore {
     },
     /// Run every suite as CI does: what cannot run is a failure
     Ci,
+    /// List every certification case of Aliro 1.0, with what became of it
+    Aliro,
     /// Format all Rust code
     Fmt,
     /// Feed parsers that read bytes from outside with libFuzzer
@@ -101,6 +104,7 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
     match chore {
         Chore::Test { list: true, .. } => suites::print_list(),
         Chore::Test { suites, .. } => return suites::run(&suites, Strictness::from_environment()),
+        Chore::Aliro => return aliro::certification(),
         Chore::Ci => return suites::run(&[], Strictness::Ci),
         Chore::Bindings { languages } if languages.is_empty() => {
             bindings::generate(&Language::ALL)?
