@@ -207,7 +207,7 @@ fn sqlite_links(metadata: &Metadata) -> Option<String> {
 fn metadata(manifest: &Path) -> Metadata {
     MetadataCommand::new()
         .manifest_path(Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest))
-        .other_options(["--locked", "--offline", "--filter-platform", &host()].map(str::to_owned))
+        .other_options(["--locked", "--filter-platform", &host()].map(str::to_owned))
         .exec()
         .expect("cargo metadata")
 }
