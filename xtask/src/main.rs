@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use crate::bindings::Language;
 use crate::process::run;
 use crate::suites::Strictness;
-use crate::workspace::cargo;
+use crate::workspace::{cargo, target};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -54,6 +54,12 @@ enum Chore {
     Aliro,
     /// Format all Rust code
     Fmt,
+    /// Measure how long things take
+    Bench {
+        /// Files of bench/benches; all when none is named
+        #[arg(value_name = "BENCH")]
+        benches: Vec<String>,
+    },
     /// Feed parsers that read bytes from outside with libFuzzer
     Fuzz {
         /// Files of fuzz/targets; all when none is named
@@ -117,6 +123,16 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
             .args(["test", "--release", "--package", "latchkey-protocol"])
             .args(["--test", "calendar", "--", "--nocapture"])
             .env("CALENDAR_CASES", "1000000"))?,
+        Chore::Bench { benches } => {
+            let mut bench = cargo();
+            bench
+                .args(["bench", "--locked", "--manifest-path", "bench/Cargo.toml"])
+                .env("CARGO_TARGET_DIR", target().join("bench"));
+            for name in benches {
+                bench.args(["--bench", &name]);
+            }
+            run(&mut bench)?;
+        }
         Chore::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds)?,
         Chore::Vectors => run(cargo()
             .args([
@@ -129,7 +145,9 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
             .env("LATCHKEY_WRITE_VECTORS", "1"))?,
         Chore::Fmt => {
             run(cargo().args(["fmt", "--all"]))?;
-            run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml"]))?;
+            for apart in workspace::APART {
+                run(cargo().args(["fmt", "--manifest-path", apart]))?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

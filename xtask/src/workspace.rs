@@ -10,6 +10,9 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask lies in the workspace")
 }
 
+/// Workspaces of their own, beside the one that everybody builds.
+pub(crate) const APART: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
+
 /// Where cargo puts what it builds, and we what we generate or fetch.
 pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

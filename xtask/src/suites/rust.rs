@@ -4,14 +4,14 @@ use anyhow::Result;
 
 use crate::process::{succeeds, watched, works};
 use crate::summary::{Counts, Outcome};
-use crate::workspace::cargo;
+use crate::workspace::{APART, cargo};
 
 pub(crate) fn fmt() -> Result<Outcome> {
     if !works(cargo().args(["fmt", "--version"])) {
         return Ok(missing_component("rustfmt"));
     }
     let mut counts = Counts::default();
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+    for manifest in ["Cargo.toml"].into_iter().chain(APART) {
         let check = ["fmt", "--all", "--check", "--manifest-path", manifest];
         counts += Counts::one(succeeds(cargo().args(check))?);
     }
