@@ -66,11 +66,15 @@ def random_rule(dice):
         mask = days_or_none | of_months
         rule = dict(freq=YEARLY, bymonth=months(mask), bymonthday=n)
     elif pattern == 7:
-        # dateutil finds week 1 of the next year in the last days of December
-        # by the name 1 only, not by -52 or -53.
-        n = dice.choice([dice.randint(1, 53), -dice.randint(1, 51)])
+        n = ordinal(53)
         mask = days_or_none | dice.choice([0, of_months])
-        rule = dict(freq=YEARLY, byweekno=n)
+        # dateutil is wrong about weeks that reach over New Year: it has 1
+        # January 2022 in week 53 of a year of 52 weeks, and knows week 1 of the
+        # next year by the name 1 only. There Python's own calendar says.
+        if abs(n) < 52:
+            rule = dict(freq=YEARLY, byweekno=n)
+        else:
+            rule = dict(freq=YEARLY, byyearday=range(1, 367))
         if months(mask):
             rule["bymonth"] = months(mask)
     else:
@@ -80,6 +84,12 @@ def random_rule(dice):
     if days_or_none:
         rule["byweekday"] = weekdays(days)
     return mask, pattern, n, rule
+
+
+def in_week(day, ordinal):
+    year, week, _ = day.isocalendar()
+    weeks = datetime(year, 12, 28).isocalendar().week
+    return week == (ordinal if ordinal > 0 else weeks + 1 + ordinal)
 
 
 def one_case(dice, peer):
@@ -100,7 +110,8 @@ def one_case(dice, peer):
     for begin in rrule(
         dtstart=EPOCH + timedelta(seconds=start), until=until, interval=interval, wkst=0, **rule
     ):
-        occurrences.append(int((begin - EPOCH).total_seconds()))
+        if pattern != 7 or in_week(begin, ordinal):
+            occurrences.append(int((begin - EPOCH).total_seconds()))
 
     moments = [start - 1, start, start + duration - 1, start + duration]
     for begin in dice.sample(occurrences, min(6, len(occurrences))) + occurrences[-1:]:
