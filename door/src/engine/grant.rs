@@ -5,7 +5,7 @@ use aliro::document::{
     Iterations, Now, RawDocument, Refusal, TrustedIssuers, VerifiedAccess, Verifier, VerifyContext,
 };
 use latchkey_protocol::grant::{
-    HeldKey, asked_elements, held_keys, knows_reader_rule, understands,
+    HeldKey, asked_elements, held_keys, knows_reader_rule, understands, verify_grant,
 };
 use latchkey_protocol::ids::ElementId;
 use latchkey_protocol::rules::{Decision, Reason, Reasons};
@@ -58,7 +58,8 @@ pub(crate) fn verify(
         local: world.calendar.offsets.local(at).and_utc().timestamp(),
     });
     let asked = asked_elements(world.number);
-    let verified = Verifier::new(trusted).access(
+    let verified = verify_grant(
+        &Verifier::new(trusted),
         document,
         &VerifyContext {
             credential,

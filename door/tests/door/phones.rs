@@ -150,6 +150,21 @@ async fn the_rules_of_the_key_hold_at_the_door(#[case] rules: &str, #[case] reas
 }
 
 #[tokio::test]
+async fn a_key_that_begins_later_than_its_grant_was_signed_is_told_when() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let phone = Phone::resident(&property, r#"{"range": {"from": "2026-11-25T08:00"}}"#);
+    let record = phone.visit(&door).await.record.unwrap();
+    assert_eq!(
+        record.outcome,
+        Outcome::Denied {
+            reason: Reason::TooEarly,
+            next: Some("2026-11-25T07:00:00Z".parse().unwrap()),
+        }
+    );
+}
+
+#[tokio::test]
 async fn strangers_and_keys_of_other_doors_are_told_so() {
     let property = Property::new();
     let door = Door::new(&property).await;
