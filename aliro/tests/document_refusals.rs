@@ -49,9 +49,18 @@ fn verify_by(
     document: &[u8],
     clock: Option<Now>,
 ) -> Result<VerifiedAccess, Refusal> {
+    verify_for(&credential(), trusted, document, clock)
+}
+
+fn verify_for(
+    credential: &Key,
+    trusted: &TrustedIssuers,
+    document: &[u8],
+    clock: Option<Now>,
+) -> Result<VerifiedAccess, Refusal> {
     let document = RawDocument::decode(document).expect("well-formed");
     let context = VerifyContext {
-        credential: &credential().public(),
+        credential: &credential.public(),
         asked: &[ELEMENT.to_owned()],
         clock,
         iterations: &Iterations::new(),
@@ -285,16 +294,27 @@ fn every_element_is_a_signed_one() {
 
 #[test]
 fn the_device_key_may_be_compressed() {
-    let with_y = |y: Value| {
-        outcome(move |parts| {
-            let key = member(member(&mut parts.mso, "4"), "1");
-            key.as_map_mut().expect("a map")[3].1 = y;
-        })
-    };
-    let odd = credential().public().y()[31] & 1 == 1;
-    assert_eq!(with_y(Value::Bool(odd)), Ok(()));
-    assert_eq!(with_y(Value::Bool(!odd)), Err(Refusal::WrongDevice));
-    assert_eq!(with_y(Value::Bytes(vec![1; 32])), Err(Refusal::WrongDevice));
+    // One key with an odd y, one with an even.
+    let keys = (0..).map(|number: u32| Key::of(&format!("device {number}")));
+    let is_odd = |key: &Key| key.public().y()[31] & 1 == 1;
+    for odd in [true, false] {
+        let key = keys
+            .clone()
+            .find(|key| is_odd(key) == odd)
+            .expect("half are");
+        let outcome = |y: Value| {
+            let signed = signed_access(&access(&issuer(), &key), &issuer());
+            let bytes = forge(&signed, &issuer(), |parts| {
+                let device_key = member(member(&mut parts.mso, "4"), "1");
+                device_key.as_map_mut().expect("a map")[3].1 = y;
+            });
+            verify_for(&key, &trusting(&[&issuer()], &[]), &bytes, CLOCK).map(|_| ())
+        };
+        assert_eq!(outcome(Value::Bool(odd)), Ok(()));
+        assert_eq!(outcome(Value::Bool(!odd)), Err(Refusal::WrongDevice));
+        let other_y = Value::Bytes(vec![1; 32]);
+        assert_eq!(outcome(other_y), Err(Refusal::WrongDevice));
+    }
 }
 
 #[test]
