@@ -8,6 +8,7 @@
 
 mod codes;
 mod commissioning;
+mod gestures;
 mod guest;
 mod line;
 mod old_stores;

@@ -201,3 +201,37 @@ fn one_process_is_a_hub_for_several_doors() {
     hub.say(&format!("{} {code}", doors[1].0));
     assert_eq!(hub.hear("opened")["door"], doors[1].0.to_string());
 }
+
+#[test]
+fn what_was_answered_outlives_a_kill() {
+    const ROUNDS: i64 = 8;
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path().join("gate");
+    assert!(
+        program(&["init"], &folder)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    );
+    let property = Property::new();
+    let guest = Guest::new(&property, "{}");
+    let mut door = Process::run(&["run"], &folder);
+    let offer = door.hear("offer");
+    door.say(&package(&property, &offer));
+    door.hear("installed");
+    for round in 0..ROUNDS {
+        let code = guest.long(property.now() + chrono::TimeDelta::seconds(round));
+        door.say(&code);
+        door.hear("opened");
+        // SIGKILL, the moment the answer is there.
+        drop(door);
+        door = Process::run(&["run", "--battery-clock"], &folder);
+        door.say(&code);
+        assert_eq!(door.hear("denied")["reason"], "code_used_before", "{round}");
+    }
+    let status = program(&["status"], &folder).output().unwrap();
+    let status = String::from_utf8(status.stdout).unwrap();
+    let events = format!("events        {}, ", 2 * ROUNDS);
+    assert!(status.contains(&events), "each once: {status}");
+}
