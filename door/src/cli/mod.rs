@@ -75,6 +75,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 fn init(folder: &PathBuf) -> anyhow::Result<()> {
     let mut controller = Controller::create(folder, Env::system())
         .with_context(|| format!("making a controller in {}", folder.display()))?;
+    // For whoever stands there; standard output is for programs.
+    writeln!(
+        std::io::stderr(),
+        "This controller's code, for the installer's app:\n\n    {}\n",
+        controller.code()
+    )?;
     say(&offer_line(&mut controller)?)
 }
 

@@ -92,7 +92,9 @@ async fn a_door_is_commissioned_and_works_from_its_standard_input() {
     let folder = folder.path().join("gate");
     let made = program(&["init"], &folder).output().unwrap();
     assert!(made.status.success());
+    let people = String::from_utf8(made.stderr).unwrap();
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert!(people.contains(made["code"].as_str().unwrap()), "{people}");
 
     let mut property = Property::new();
     let guest = Guest::new(&property, "{}");
