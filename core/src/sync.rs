@@ -10,7 +10,7 @@ use latchkey_protocol::ids::PropertyId;
 
 use crate::context::Context;
 use crate::credentials;
-use crate::error::Error;
+use crate::error::{Error, Invalid};
 use crate::outbox;
 use crate::portal::{Call, PortalClient};
 use crate::wallet::{Tx, WalletError};
@@ -152,6 +152,15 @@ pub(crate) async fn next_page(
     let page: SyncPage = answer.json()?;
     let corrected = portal.clock.heard(page.server_time, answer.round_trip);
     context.shared.wallet.write(|tx| {
+        let now = tx.property(property)?.ok_or(Invalid::Property)?;
+        if now.cursor != record.cursor {
+            // Somebody else synced meanwhile and came further: this page is of the past.
+            return Ok(Applied {
+                changes: 0,
+                kinds: Vec::new(),
+                more: true,
+            });
+        }
         if let Some(offset) = corrected {
             keep_offset(tx, portal, offset)?;
         }

@@ -16,7 +16,8 @@ use latchkey_core::unlock::{CarrierKind, UnlockOptions};
 use latchkey_core::views::DoorRef;
 use latchkey_core::wallet::FileSealingKey;
 use latchkey_door::{Controller, Env, RunConfig, Running, wait_for_installer};
-use latchkey_env::{SystemClock, SystemRandom};
+use latchkey_env::chrono::TimeDelta;
+use latchkey_env::{OffsetClock, SystemClock, SystemRandom};
 use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
 use latchkey_protocol::api::doors::{Door, InstallController};
 use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
@@ -87,7 +88,8 @@ impl House {
         .unwrap()
     }
 
-    async fn phone(&self, portal: &Portal, email: &str) -> Arc<Phone> {
+    /// A phone whose own clock is wrong by this much.
+    async fn phone(&self, portal: &Portal, email: &str, wrong: TimeDelta) -> Arc<Phone> {
         let phone = Phone::open(PhoneConfig {
             folder: self.path().join(email).join("wallet"),
             sealing: Arc::new(FileSealingKey::new(
@@ -95,7 +97,7 @@ impl House {
                 random(),
             )),
             keys: None,
-            clock: clock(),
+            clock: Arc::new(OffsetClock::new(clock(), wrong)),
             random: random(),
         })
         .unwrap();
@@ -213,13 +215,17 @@ async fn until(phone: &Phone, shows: impl Fn(&Phone) -> bool) {
 async fn staff_issue_a_key_and_a_resident_opens_both_kinds_of_door() {
     let house = House::new().await;
     let portal = house.portal().await;
-    let olga = house.phone(&portal, "olga@example.com").await;
+    let olga = house
+        .phone(&portal, "olga@example.com", TimeDelta::zero())
+        .await;
     let property = olga.properties().unwrap()[0].id;
     let desk = olga.staff(property).unwrap();
     let gate = online(&house, &portal, &desk, "Gate").await;
     let _cellar = offline(&house, &desk, "Cellar").await;
 
-    let rita = house.phone(&portal, "rita@example.com").await;
+    let rita = house
+        .phone(&portal, "rita@example.com", TimeDelta::minutes(-4))
+        .await;
     olga.sync().await.unwrap();
     let people = desk.people().unwrap();
     let person = people.iter().find(|p| p.name == "Rita Resident").unwrap();

@@ -27,7 +27,8 @@ impl PortalClient {
     /// The answer may be lost: the old refresh token then serves this key again until the new one is
     /// used, so nothing is kept before the answer is there.
     pub(super) async fn refreshed_token(&self, ended: &str) -> Result<String, Error> {
-        let _one_at_a_time = self.refreshing.lock().await;
+        let _one_of_this_phone = self.refreshing.lock().await;
+        let _one_of_this_wallet = self.shared.wallet.renewal().await?;
         let tokens = self.tokens()?;
         if tokens.access_token != ended {
             return Ok(tokens.access_token);

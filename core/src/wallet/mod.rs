@@ -109,6 +109,7 @@ pub enum WalletError {
 /// An open wallet. Cheap to share; operations are short and serialised.
 pub struct Wallet {
     id: WalletId,
+    folder: PathBuf,
     connection: Mutex<Connection>,
     key: DataKey,
     random: SharedRandom,
@@ -129,7 +130,7 @@ impl Wallet {
             error,
         })?;
         refuse_keys_inside(folder, sealing)?;
-        let _one_at_a_time = lock(folder)?;
+        let _one_at_a_time = lock(folder, "wallet.lock")?;
         let mut connection = Connection::open(folder.join("wallet.db"))?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -141,6 +142,7 @@ impl Wallet {
         let (id, key) = open_data_key(&mut connection, sealing, &random)?;
         Ok(Arc::new(Self {
             id,
+            folder: folder.to_owned(),
             connection: Mutex::new(connection),
             key,
             random,
@@ -151,6 +153,20 @@ impl Wallet {
     #[must_use]
     pub fn id(&self) -> WalletId {
         self.id
+    }
+
+    /// Waits until no other process of this wallet renews tokens, and keeps others out until the result is
+    /// dropped: a refresh token that two of them used would end the sign-in.
+    pub(crate) async fn renewal(&self) -> Result<impl Drop + Send + use<>, WalletError> {
+        let folder = self.folder.clone();
+        let waiting = tokio::task::spawn_blocking(move || lock(&folder, "renewal.lock").map(Held));
+        match waiting.await {
+            Ok(held) => held,
+            Err(error) => Err(WalletError::Folder {
+                path: self.folder.clone(),
+                error: std::io::Error::other(error),
+            }),
+        }
     }
 
     /// Reads at one moment. `work` goes through its [`Tx`] alone: a transaction inside another one would
@@ -229,10 +245,21 @@ impl Tx<'_> {
     }
 }
 
+/// A locked file; the system unlocks it however its holder ends.
+struct Held(std::fs::File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "closing the file unlocks it");
+        }
+    }
+}
+
 /// Waits until no other process opens this wallet: turning a new file to write-ahead logging and making
 /// its tables are steps that SQLite does not make wait for each other.
-fn lock(folder: &Path) -> Result<std::fs::File, WalletError> {
-    let path = folder.join("wallet.lock");
+fn lock(folder: &Path, name: &str) -> Result<std::fs::File, WalletError> {
+    let path = folder.join(name);
     let open = std::fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
     open.map_err(|error| WalletError::Folder { path, error })
 }

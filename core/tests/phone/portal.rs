@@ -71,6 +71,17 @@ async fn a_token_that_ends_is_renewed_once_for_all() {
 }
 
 #[tokio::test]
+async fn two_processes_of_one_wallet_renew_a_token_once() {
+    let world = World::hasty().await;
+    let (one, other) = (world.signed_in().await, world.phone());
+    world.wire.state().end_access();
+    let (one, other) = tokio::join!(one.sync(), other.sync());
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(world.wire.count("/v1/token"), 1);
+}
+
+#[tokio::test]
 async fn a_token_that_is_about_to_end_is_renewed_before_it_is_sent() {
     let world = World::hasty().await;
     let phone = world.signed_in().await;

@@ -194,3 +194,47 @@ fn two_that_open_a_new_wallet_at_once_open_the_same() {
     });
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
+
+/// A child that keeps keys and says each one when it is kept, killed at some moment.
+#[tokio::test]
+async fn what_was_said_to_be_kept_outlives_a_kill() {
+    const CHILD: &str = "LATCHKEY_TEST_WALLET_CHILD";
+    if let Ok(dir) = std::env::var(CHILD) {
+        let dir = Path::new(&dir);
+        let sealing = FileSealingKey::new(dir.join("keys"), random());
+        let wallet = Wallet::open(&dir.join("wallet"), &sealing, random()).unwrap();
+        let keys = SoftwareKeys::new(wallet);
+        for number in 0.. {
+            let label = format!("key-{number}");
+            keys.create(&label, KeyUse::Code).await.unwrap();
+            println!("\nkept {label}");
+        }
+    }
+    let place = Place::new();
+    for round in 0..3 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "wallet::what_was_said_to_be_kept_outlives_a_kill",
+                "--nocapture",
+            ])
+            .env(CHILD, place.dir.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut kept: Vec<String> = Vec::new();
+        for line in std::io::BufRead::lines(lines) {
+            kept.extend(line.unwrap().strip_prefix("kept ").map(str::to_owned));
+            if kept.len() == 5 + round {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(kept.len() >= 5, "{kept:?}");
+        let keys = SoftwareKeys::new(place.open().unwrap());
+        for label in kept {
+            keys.sign(&label, b"still there").await.unwrap();
+        }
+    }
+}
