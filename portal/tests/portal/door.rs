@@ -1,0 +1,210 @@
+//! A controller as the portal sees it: its keys, its offer, its WebSocket, its signed state.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use latchkey_env::{SystemRandom, random_array};
+use latchkey_protocol::api::doors::{Door as ApiDoor, InstalledController};
+use latchkey_protocol::api::Page;
+use latchkey_protocol::bytes::Base64;
+use latchkey_protocol::clock::{ClockReading, TimeChallenge};
+use latchkey_protocol::commissioning::{Commissioned, Offer, Package, SignedOffer};
+use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS};
+use latchkey_protocol::doorstate::{ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers};
+use latchkey_protocol::ids::{DoorId, Generation};
+use latchkey_protocol::proof::DoorSignIn;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::client::{Device, Key};
+use crate::world::World;
+
+/// A controller that may belong to a door.
+pub struct Controller {
+    pub reader: Key,
+    pub sealing: Key,
+    nonce: [u8; 16],
+}
+
+impl Controller {
+    pub fn new() -> Self {
+        Self { reader: Key::new(), sealing: Key::new(), nonce: random_array(&SystemRandom) }
+    }
+
+    pub fn offer(&self) -> Offer {
+        Offer {
+            reader_key: self.reader.point(),
+            sealing_key: self.sealing.point(),
+            challenge: TimeChallenge { nonce: self.nonce },
+            versions: vec![1],
+        }
+    }
+
+    pub fn signed_offer(&self) -> Base64 {
+        let payload = self.offer().payload();
+        let signature = self.reader.sign(&Offer::to_be_signed(&payload));
+        SignedOffer::new(payload, aliro::crypto::Signature(signature)).to_bytes().into()
+    }
+
+    pub fn code(&self) -> String {
+        self.offer().code().to_string()
+    }
+}
+
+/// The door of this name.
+pub async fn find(world: &World, device: &Device, name: &str) -> ApiDoor {
+    let page: Page<ApiDoor> = device.get(&world.path("/doors")).await.ok();
+    page.items.into_iter().find(|door| door.name == name).unwrap()
+}
+
+/// A commissioned controller, and how far it has come.
+pub struct Door {
+    pub controller: Controller,
+    pub id: DoorId,
+    pub generation: Generation,
+    pub commissioned: Commissioned,
+    pub state: DoorState,
+}
+
+impl Door {
+    /// Installs a new controller at the door of this name, with its offer by the installer's hand.
+    pub async fn install(world: &World, name: &str) -> Self {
+        let installer = world.device(crate::world::INSTALLER).await;
+        let door = find(world, &installer, name).await;
+        let controller = Controller::new();
+        let body = json!({ "code": controller.code(), "offer": controller.signed_offer() });
+        let path = world.path(&format!("/doors/{}/controllers", door.id));
+        let installed: InstalledController = installer.post(&path, body).await.ok();
+        Self::commission(world, controller, &installed)
+    }
+
+    pub fn commission(world: &World, controller: Controller, installed: &InstalledController) -> Self {
+        let package: Package = serde_json::from_value(installed.package.clone()).unwrap();
+        let commissioned = package.verify(&controller.offer()).unwrap();
+        let list = commissioned.revocation.as_ref().map_or(ListNumber::default(), |l| l.number());
+        let state = DoorState {
+            property: world.property,
+            door: installed.door,
+            generation: installed.generation,
+            iteration: commissioned.iteration,
+            list,
+            statements: commissioned.numbers,
+            clock: ClockState {
+                reading: ClockReading { unix_ms: 0, uncertainty_ms: 10, unsure: false },
+                drift_ppm: None,
+            },
+            battery: None,
+            counter: 1,
+        };
+        Self {
+            controller,
+            id: installed.door,
+            generation: installed.generation,
+            commissioned,
+            state,
+        }
+    }
+
+    /// The present state, signed; each is newer than the last.
+    pub fn signed_state(&mut self) -> Base64 {
+        self.state.counter += 1;
+        let payload = self.state.payload();
+        let signature = self.controller.reader.sign(&DoorState::to_be_signed(&payload));
+        SignedDoorState::new(payload, aliro::crypto::Signature(signature)).to_bytes().into()
+    }
+
+    /// A line to the portal, signed in.
+    pub async fn connect(&self, world: &World) -> Line {
+        let mut line = Line::open(world).await;
+        line.sign_in(self).await;
+        assert_eq!(line.next().await, FromPortal::Welcome { version: 1 });
+        line
+    }
+
+    /// Obeys what the portal sends until it has shown a list of at least this number, or all statements so far.
+    pub async fn obey(&mut self, line: &mut Line) -> FromPortal {
+        let message = line.next().await;
+        match &message {
+            FromPortal::Statements { statements } => {
+                for bytes in statements {
+                    let signed =
+                        latchkey_protocol::statement::SignedStatement::from_bytes(&bytes.0).unwrap();
+                    let statement =
+                        signed.verify(&self.commissioned.issuer, self.state.property).unwrap();
+                    let numbers: StatementNumbers = self.state.statements;
+                    if let latchkey_protocol::statement::Step::Apply(next) =
+                        numbers.step(self.id, &statement)
+                    {
+                        self.state.statements = next;
+                    }
+                }
+            }
+            FromPortal::Revocation { document } => {
+                let list = latchkey_protocol::revocation::RevocationList::verify(
+                    &document.0,
+                    &self.commissioned.issuer,
+                )
+                .unwrap();
+                self.state.list = list.number();
+            }
+            _ => {}
+        }
+        message
+    }
+}
+
+/// A door's WebSocket.
+pub struct Line(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Line {
+    pub async fn open(world: &World) -> Self {
+        let url = format!("{}/v1/door/socket", world.portal.url().replacen("http", "ws", 1));
+        Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+
+    pub async fn sign_in(&mut self, door: &Door) {
+        let FromPortal::Challenge { nonce } = self.next().await else { panic!("no challenge") };
+        let proof = DoorSignIn {
+            property: door.state.property,
+            door: door.id,
+            generation: door.generation,
+            nonce: nonce.to_array().unwrap(),
+        };
+        let signature = door.controller.reader.sign(&proof.to_be_signed());
+        self.say(&FromDoor::SignIn {
+            property: proof.property,
+            door: proof.door,
+            generation: proof.generation,
+            versions: VERSIONS.to_vec(),
+            signature: signature[..].into(),
+        })
+        .await;
+    }
+
+    pub async fn say(&mut self, message: &FromDoor) {
+        let text = serde_json::to_string(message).unwrap();
+        self.0.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    /// The portal's next message; pings are answered on the way.
+    pub async fn next(&mut self) -> FromPortal {
+        loop {
+            match self.0.next().await.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The code with which the portal closes.
+    pub async fn closed_with(&mut self) -> u16 {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Text(_) | Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

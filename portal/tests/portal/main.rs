@@ -1,0 +1,19 @@
+//! The portal over real HTTP on this machine, with a clock that the tests move.
+
+mod client;
+mod door;
+mod world;
+
+mod codes;
+mod commissioning;
+mod door_line;
+mod grants;
+mod guests;
+mod idempotency;
+mod keys;
+mod openapi;
+mod outbox;
+mod problems;
+mod sessions;
+mod sync;
+mod time;

@@ -1,0 +1,126 @@
+//! A property with a portal that runs in this process.
+
+use std::sync::Arc;
+
+use latchkey_env::{SystemRandom, VirtualClock};
+use latchkey_portal::{Config, Mailbox, MailRoute, Portal, create_property, property_file};
+use latchkey_protocol::ids::PropertyId;
+
+use crate::client::Device;
+
+const FILE: &str = r#"
+[property]
+name = "Harbour Yard"
+zone = "Europe/Berlin"
+holidays = ["2026-12-25"]
+
+[owner]
+name = "Olga Owner"
+email = "olga@harbour.example"
+
+[[doors]]
+name = "North gate"
+kind = "gate"
+reach = "online"
+
+[[doors]]
+name = "South gate"
+kind = "gate"
+reach = "online"
+
+[[doors]]
+name = "Flat 7"
+kind = "unit"
+reach = "offline"
+
+[[people]]
+name = "Mara Manager"
+role = "manager"
+email = "mara@harbour.example"
+
+[[people]]
+name = "Stefan Staff"
+role = "staff"
+email = "stefan@harbour.example"
+
+[[people]]
+name = "Rita Resident"
+role = "resident"
+email = "rita@harbour.example"
+
+[[people]]
+name = "Ines Installer"
+role = "installer"
+email = "ines@harbour.example"
+
+[[keys]]
+name = "Home"
+kind = "mobile"
+persons = ["Rita Resident"]
+doors = ["North gate", "Flat 7"]
+"#;
+
+pub const OWNER: &str = "olga@harbour.example";
+pub const MANAGER: &str = "mara@harbour.example";
+pub const STAFF: &str = "stefan@harbour.example";
+pub const RESIDENT: &str = "rita@harbour.example";
+pub const INSTALLER: &str = "ines@harbour.example";
+
+/// A property, its portal, its mailbox and its time.
+pub struct World {
+    pub folder: tempfile::TempDir,
+    pub clock: VirtualClock,
+    pub mail: Mailbox,
+    pub portal: Portal,
+    pub property: PropertyId,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        // The test's HTTP client has no cryptography of its own; the first test to come here brings it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let clock = VirtualClock::at("2026-11-24T09:00:00Z");
+        let file = property_file::parse(FILE, "harbour.toml").unwrap();
+        let made =
+            create_property(folder.path(), file, Arc::new(clock.clone()), Arc::new(SystemRandom));
+        let property = made.await.unwrap().property;
+        let mail = Mailbox::new();
+        let portal = start(&folder, &clock, &mail).await;
+        Self { folder, clock, mail, portal, property }
+    }
+
+    /// Ends the portal and starts it again on the same folder.
+    pub async fn restart(self) -> Self {
+        let Self { folder, clock, mail, portal, property } = self;
+        portal.shutdown().await;
+        let portal = start(&folder, &clock, &mail).await;
+        Self { folder, clock, mail, portal, property }
+    }
+
+    /// A phone of whoever has this address, signed in.
+    pub async fn device(&self, email: &str) -> Device {
+        let mut device = Device::new(self.portal.url());
+        device.sign_in(self, email).await;
+        device
+    }
+
+    /// A path below the property.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/v1/properties/{}{rest}", self.property)
+    }
+}
+
+async fn start(folder: &tempfile::TempDir, clock: &VirtualClock, mail: &Mailbox) -> Portal {
+    Portal::start(Config {
+        data: folder.path().to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        public_url: None,
+        tls: None,
+        mail: MailRoute::Memory(mail.clone()),
+        clock: Arc::new(clock.clone()),
+        random: Arc::new(SystemRandom),
+    })
+    .await
+    .unwrap()
+}
