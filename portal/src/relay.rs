@@ -1,6 +1,7 @@
 //! `GET /v1/properties/{property}/doors/{door}/relay`: a phone's bytes to a door and back. The relaying part forwards
 //! and cannot forge: what it carries is Aliro's.
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -22,7 +23,7 @@ pub(crate) async fn relay(
     State(app): State<Shared>,
     Path((property, door)): Path<(PropertyId, DoorId)>,
     Caller(caller): Caller,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Fault> {
     app.store
         .read(move |tx| {
@@ -32,6 +33,9 @@ pub(crate) async fn relay(
             visible.then_some(()).ok_or_else(Fault::not_found)
         })
         .await?;
+    // Who may not see the door learns nothing from how the request was made.
+    let upgrade =
+        upgrade.map_err(|error| Fault::because(ProblemType::BadRequest, error.to_string()))?;
     let line = app.doors.relay(property, door).await;
     let line = line.ok_or(Fault::new(ProblemType::DoorOffline))?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);

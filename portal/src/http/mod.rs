@@ -15,6 +15,7 @@ mod door_create;
 mod door_list;
 mod door_states;
 mod events;
+mod guest_page;
 mod guest_pass;
 mod guest_stream;
 mod health;
@@ -66,6 +67,7 @@ pub(crate) type Shared = Arc<App>;
                        /v1/properties takes an Idempotency-Key header.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    components(schemas(latchkey_protocol::api::problem::Problem)),
     tags(
         (name = "session", description = "Signing in and out"),
         (name = "property", description = "A property and what changes there"),
@@ -138,6 +140,7 @@ pub(crate) fn router(app: Shared) -> Router {
                 )
             }),
         )
+        .merge(guest_page::router())
         .layer(from_fn(around::one_problem_for_a_panic))
         .layer(from_fn_with_state(Arc::clone(&app), around::around))
         .with_state(app)

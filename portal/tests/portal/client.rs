@@ -20,48 +20,51 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// A P-256 key in software.
-pub struct Key(EcdsaKeyPair);
+pub(crate) struct Key(EcdsaKeyPair);
 
 impl Key {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = ring::rand::SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         Self(EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap())
     }
 
-    pub fn public(&self) -> [u8; 65] {
+    pub(crate) fn public(&self) -> [u8; 65] {
         self.0.public_key().as_ref().try_into().unwrap()
     }
 
-    pub fn point(&self) -> aliro::crypto::PublicKey {
+    pub(crate) fn point(&self) -> aliro::crypto::PublicKey {
         aliro::crypto::PublicKey::from_uncompressed(&self.public()).unwrap()
     }
 
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let signature = self.0.sign(&ring::rand::SystemRandom::new(), message).unwrap();
+    pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        let signature = self
+            .0
+            .sign(&ring::rand::SystemRandom::new(), message)
+            .unwrap();
         signature.as_ref().try_into().unwrap()
     }
 }
 
 /// An answer, read.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     #[track_caller]
-    pub fn ok<T: DeserializeOwned>(&self) -> T {
+    pub(crate) fn ok<T: DeserializeOwned>(&self) -> T {
         assert!(self.status.is_success(), "{}: {}", self.status, self.text());
         serde_json::from_slice(&self.body).unwrap()
     }
 
     /// The slug of the problem that it must be.
     #[track_caller]
-    pub fn problem(&self) -> String {
+    pub(crate) fn problem(&self) -> String {
         assert!(!self.status.is_success(), "no problem: {}", self.text());
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let problem: Problem = serde_json::from_slice(&self.body).unwrap();
@@ -70,29 +73,29 @@ impl Answer {
         problem.kind.rsplit('/').next().unwrap().to_owned()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// A phone.
-pub struct Device {
+pub(crate) struct Device {
     http: reqwest::Client,
     base: String,
-    pub key: Key,
-    pub access: String,
-    pub refresh: String,
-    pub account: AccountId,
+    pub(crate) key: Key,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    pub(crate) account: AccountId,
     nonce: Mutex<Option<String>>,
     counter: AtomicU64,
 }
 
-pub fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 impl Device {
-    pub fn new(base: &str) -> Self {
+    pub(crate) fn new(base: &str) -> Self {
         Self {
             http: http(),
             base: base.to_owned(),
@@ -105,15 +108,15 @@ impl Device {
         }
     }
 
-    pub fn move_to(&mut self, base: &str) {
+    pub(crate) fn move_to(&mut self, base: &str) {
         self.base = base.to_owned();
     }
 
-    pub fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    pub async fn sign_in(&mut self, world: &World, email: &str) {
+    pub(crate) async fn sign_in(&mut self, world: &World, email: &str) {
         let seen = world.mail.len();
         let id = self.ask_for_code(email).await;
         let code = code_in(&world.mail.next_to(email, seen).await.body);
@@ -121,23 +124,27 @@ impl Device {
         self.take(&answer);
     }
 
-    pub async fn ask_for_code(&self, email: &str) -> String {
-        let answer = self.bare(Method::POST, "/v1/sign-in", Some(json!({ "email": email }))).await;
+    pub(crate) async fn ask_for_code(&self, email: &str) -> String {
+        let answer = self
+            .bare(Method::POST, "/v1/sign-in", Some(json!({ "email": email })))
+            .await;
         answer.ok::<Value>()["sign_in"].as_str().unwrap().to_owned()
     }
 
-    pub async fn confirm(&self, id: &str, code: &str) -> Answer {
+    pub(crate) async fn confirm(&self, id: &str, code: &str) -> Answer {
         let body = json!({ "code": code, "device_name": "Test phone" });
-        self.proven(Method::POST, &format!("/v1/sign-in/{id}"), body).await
+        self.proven(Method::POST, &format!("/v1/sign-in/{id}"), body)
+            .await
     }
 
-    pub async fn refresh_with(&self, token: &str) -> Answer {
-        self.proven(Method::POST, "/v1/token", json!({ "refresh_token": token })).await
+    pub(crate) async fn refresh_with(&self, token: &str) -> Answer {
+        self.proven(Method::POST, "/v1/token", json!({ "refresh_token": token }))
+            .await
     }
 
     /// Keeps the tokens of an answer.
     #[track_caller]
-    pub fn take(&mut self, answer: &Answer) {
+    pub(crate) fn take(&mut self, answer: &Answer) {
         let tokens: Value = answer.ok();
         self.access = tokens["access_token"].as_str().unwrap().to_owned();
         self.refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
@@ -145,7 +152,7 @@ impl Device {
     }
 
     /// A request without any sign of who asks.
-    pub async fn bare(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn bare(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         self.send(method, path, body, HeaderMap::new()).await
     }
 
@@ -153,7 +160,9 @@ impl Device {
     async fn proven(&self, method: Method, path: &str, body: Value) -> Answer {
         loop {
             let headers = self.proof_headers(&method, path, None);
-            let answer = self.send(method.clone(), path, Some(body.clone()), headers).await;
+            let answer = self
+                .send(method.clone(), path, Some(body.clone()), headers)
+                .await;
             if answer.status != StatusCode::UNAUTHORIZED || answer.problem() != "use-dpop-nonce" {
                 return answer;
             }
@@ -161,12 +170,12 @@ impl Device {
     }
 
     /// A signed-in request; a write gets an idempotency key of its own.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let key = format!("test-{}", hex::encode(random_array::<8>(&SystemRandom)));
         self.call_with_key(method, path, body, Some(&key)).await
     }
 
-    pub async fn call_with_key(
+    pub(crate) async fn call_with_key(
         &self,
         method: Method,
         path: &str,
@@ -185,22 +194,25 @@ impl Device {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call(Method::GET, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         body: Option<Value>,
         headers: HeaderMap,
     ) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).headers(headers);
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .headers(headers);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -209,11 +221,20 @@ impl Device {
         if let Some(nonce) = headers.get("dpop-nonce") {
             *self.nonce.lock().unwrap() = Some(nonce.to_str().unwrap().to_owned());
         }
-        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        Answer {
+            status,
+            headers,
+            body: response.bytes().await.unwrap().to_vec(),
+        }
     }
 
     /// Authorization and DPoP for a request, with the latest nonce.
-    pub fn proof_headers(&self, method: &Method, path: &str, token: Option<&str>) -> HeaderMap {
+    pub(crate) fn proof_headers(
+        &self,
+        method: &Method,
+        path: &str,
+        token: Option<&str>,
+    ) -> HeaderMap {
         let nonce = self.nonce.lock().unwrap().clone();
         let path = path.split('?').next().unwrap();
         let url = format!("{}{path}", self.base);
@@ -221,7 +242,13 @@ impl Device {
         if let Some(token) = token {
             headers.insert("authorization", format!("DPoP {token}").parse().unwrap());
         }
-        let proof = self.proof(&claims(method.as_str(), &url, token, nonce.as_deref(), &self.id()));
+        let proof = self.proof(&claims(
+            method.as_str(),
+            &url,
+            token,
+            nonce.as_deref(),
+            &self.id(),
+        ));
         headers.insert("dpop", proof.parse().unwrap());
         headers
     }
@@ -231,7 +258,7 @@ impl Device {
     }
 
     /// A proof with these claims.
-    pub fn proof(&self, claims: &Value) -> String {
+    pub(crate) fn proof(&self, claims: &Value) -> String {
         let public = self.key.public();
         let jwk = json!({
             "kty": "EC",
@@ -242,21 +269,29 @@ impl Device {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(claims));
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes())))
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes()))
+        )
     }
 
-    pub fn nonce(&self) -> Option<String> {
+    pub(crate) fn nonce(&self) -> Option<String> {
         self.nonce.lock().unwrap().clone()
     }
 
     /// Registers a key of this kind at the property.
-    pub async fn register(&self, world: &World, kind: KeyKind, key: &Key) -> RegisteredCredential {
+    pub(crate) async fn register(
+        &self,
+        world: &World,
+        kind: KeyKind,
+        key: &Key,
+    ) -> RegisteredCredential {
         let request = self.registration(world, kind, key).await;
         self.post(&world.path("/credentials"), request).await.ok()
     }
 
     /// A registration's body with a fresh nonce and a right signature.
-    pub async fn registration(&self, world: &World, kind: KeyKind, key: &Key) -> Value {
+    pub(crate) async fn registration(&self, world: &World, kind: KeyKind, key: &Key) -> Value {
         let path = world.path("/credentials/challenge");
         let challenge: CredentialChallenge = self.call(Method::POST, &path, None).await.ok();
         let proof = CredentialProof {
@@ -275,12 +310,12 @@ impl Device {
         })
     }
 
-    pub async fn me(&self) -> Me {
+    pub(crate) async fn me(&self) -> Me {
         self.get("/v1/me").await.ok()
     }
 
     /// Everything from this cursor on, over all pages.
-    pub async fn sync(&self, world: &World, cursor: Option<&str>) -> SyncPage {
+    pub(crate) async fn sync(&self, world: &World, cursor: Option<&str>) -> SyncPage {
         let mut all: Option<SyncPage> = None;
         let mut cursor = cursor.map(str::to_owned);
         loop {
@@ -303,7 +338,7 @@ impl Device {
     }
 }
 
-pub fn claims(
+pub(crate) fn claims(
     method: &str,
     url: &str,
     token: Option<&str>,
@@ -322,11 +357,11 @@ pub fn claims(
 }
 
 /// The six digits of a letter.
-pub fn code_in(body: &str) -> String {
+pub(crate) fn code_in(body: &str) -> String {
     body.rsplit(' ').next().unwrap().to_owned()
 }
 
 /// A credential's id as the change log writes it.
-pub fn grant_id(credential: CredentialId, index: u16) -> String {
+pub(crate) fn grant_id(credential: CredentialId, index: u16) -> String {
     format!("{credential}.{index}")
 }

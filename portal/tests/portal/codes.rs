@@ -13,7 +13,12 @@ use crate::guests::{Browser, share};
 use crate::world::{STAFF, World};
 
 async fn ask(line: &mut Line, pass: PassId, issued: u64) -> Option<Reason> {
-    line.say(&FromDoor::CodeCheck { request: issued, pass, issued }).await;
+    line.say(&FromDoor::CodeCheck {
+        request: issued,
+        pass,
+        issued,
+    })
+    .await;
     loop {
         if let FromPortal::CodeAnswer { request, denied } = line.next().await {
             assert_eq!(request, issued);
@@ -35,19 +40,40 @@ async fn the_first_door_wins_a_code_and_only_a_newer_one_counts_after_it() {
     let mut south = south.connect(&world).await;
 
     assert_eq!(ask(&mut north, pass, 100).await, None);
-    assert_eq!(ask(&mut north, pass, 100).await, None, "the same door is answered alike");
-    assert_eq!(ask(&mut south, pass, 100).await, Some(Reason::CodeUsedBefore));
-    assert_eq!(ask(&mut south, pass, 99).await, Some(Reason::CodeUsedBefore));
+    assert_eq!(
+        ask(&mut north, pass, 100).await,
+        None,
+        "the same door is answered alike"
+    );
+    assert_eq!(
+        ask(&mut south, pass, 100).await,
+        Some(Reason::CodeUsedBefore)
+    );
+    assert_eq!(
+        ask(&mut south, pass, 99).await,
+        Some(Reason::CodeUsedBefore)
+    );
     assert_eq!(ask(&mut south, pass, 101).await, None);
-    assert_eq!(ask(&mut north, pass, 100).await, Some(Reason::CodeUsedBefore), "an older one by now");
-    assert_eq!(ask(&mut north, PassId([9; 8]), 1).await, Some(Reason::Unknown));
+    assert_eq!(
+        ask(&mut north, pass, 100).await,
+        Some(Reason::CodeUsedBefore),
+        "an older one by now"
+    );
+    assert_eq!(
+        ask(&mut north, PassId([9; 8]), 1).await,
+        Some(Reason::Unknown)
+    );
     let told: GuestPass = browser.pass().await.ok();
     assert_eq!(told.last_used, Some(101));
 
     let path = world.path(&format!("/keys/{}", key.id));
     stefan.call(Method::DELETE, &path, None).await.ok::<Key>();
     assert_eq!(ask(&mut north, pass, 102).await, Some(Reason::Revoked));
-    assert_eq!(ask(&mut south, pass, 101).await, None, "a yes is never taken back");
+    assert_eq!(
+        ask(&mut south, pass, 101).await,
+        None,
+        "a yes is never taken back"
+    );
 }
 
 #[tokio::test]
@@ -57,12 +83,20 @@ async fn of_two_doors_that_ask_at_once_one_wins() {
     let north = Door::install(&world, "North gate").await;
     let south = Door::install(&world, "South gate").await;
     let (_, link) = share(&world, &stefan, json!({})).await;
-    let pass = Browser::open(&world, &link).bind().await.ok::<GuestPass>().pass;
+    let pass = Browser::open(&world, &link)
+        .bind()
+        .await
+        .ok::<GuestPass>()
+        .pass;
     let mut north = north.connect(&world).await;
     let mut south = south.connect(&world).await;
     for issued in 1..40 {
         let (one, other) =
             tokio::join!(ask(&mut north, pass, issued), ask(&mut south, pass, issued));
-        assert_ne!(one.is_none(), other.is_none(), "{issued}: {one:?} {other:?}");
+        assert_ne!(
+            one.is_none(),
+            other.is_none(),
+            "{issued}: {one:?} {other:?}"
+        );
     }
 }

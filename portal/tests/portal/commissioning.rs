@@ -17,7 +17,10 @@ async fn a_controller_that_called_in_is_installed_by_its_code_and_collects_what_
     let offer = Some(json!({ "offer": controller.signed_offer() }));
     let laid = device.bare(Method::POST, "/v1/commissioning", offer).await;
     assert_eq!(laid.status, 202, "{}", laid.text());
-    assert_eq!(device.bare(Method::GET, &collect, None).await.problem(), "not-found");
+    assert_eq!(
+        device.bare(Method::GET, &collect, None).await.problem(),
+        "not-found"
+    );
 
     let ines = world.device(INSTALLER).await;
     let north = find(&world, &ines, "North gate").await;
@@ -35,7 +38,12 @@ async fn a_controller_that_called_in_is_installed_by_its_code_and_collects_what_
     assert!(door.commissioned.revocation.is_some());
     assert_eq!(
         door.commissioned.time.as_ref().unwrap().unix_ms,
-        u64::try_from(chrono::DateTime::parse_from_rfc3339("2026-11-24T09:00:00Z").unwrap().timestamp_millis()).unwrap()
+        u64::try_from(
+            chrono::DateTime::parse_from_rfc3339("2026-11-24T09:00:00Z")
+                .unwrap()
+                .timestamp_millis()
+        )
+        .unwrap()
     );
     let north = find(&world, &ines, "North gate").await;
     assert_eq!(north.generation.unwrap().0, 1);
@@ -50,17 +58,31 @@ async fn only_keys_that_the_code_vouches_for_are_certified() {
     let path = world.path(&format!("/doors/{}/controllers", north.id));
     let (shown, other) = (Controller::new(), Controller::new());
     let swapped = json!({ "code": shown.code(), "offer": other.signed_offer() });
-    assert_eq!(ines.post(&path, swapped).await.problem(), "commissioning-mismatch");
+    assert_eq!(
+        ines.post(&path, swapped).await.problem(),
+        "commissioning-mismatch"
+    );
     let mut spoilt = shown.signed_offer();
     *spoilt.0.last_mut().unwrap() ^= 1;
     let spoilt = json!({ "code": shown.code(), "offer": spoilt });
     assert_eq!(ines.post(&path, spoilt).await.problem(), "invalid-value");
-    assert_eq!(ines.post(&path, json!({ "code": "ABC" })).await.problem(), "invalid-value");
-    assert_eq!(ines.post(&path, json!({ "code": shown.code() })).await.problem(), "not-found");
+    assert_eq!(
+        ines.post(&path, json!({ "code": "ABC" })).await.problem(),
+        "invalid-value"
+    );
+    assert_eq!(
+        ines.post(&path, json!({ "code": shown.code() }))
+            .await
+            .problem(),
+        "not-found"
+    );
     let right = json!({ "code": shown.code(), "offer": shown.signed_offer() });
     let stefan = world.device(STAFF).await;
     assert_eq!(stefan.post(&path, right).await.problem(), "not-allowed");
-    assert!(find(&world, &ines, "North gate").await.generation.is_none(), "nothing was certified");
+    assert!(
+        find(&world, &ines, "North gate").await.generation.is_none(),
+        "nothing was certified"
+    );
 }
 
 #[tokio::test]
@@ -71,7 +93,10 @@ async fn a_replacement_gets_the_next_generation_and_the_old_controller_is_not_le
     assert_eq!((old.generation.0, new.generation.0), (1, 2));
     let mut line = crate::door::Line::open(&world).await;
     line.sign_in(&old).await;
-    assert_eq!(line.closed_with().await, latchkey_protocol::doorlink::close::NOT_SIGNED_IN);
+    assert_eq!(
+        line.closed_with().await,
+        latchkey_protocol::doorlink::close::NOT_SIGNED_IN
+    );
     new.connect(&world).await;
     let mara = world.device(MANAGER).await;
     let south = find(&world, &mara, "South gate").await;

@@ -2,13 +2,15 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use latchkey_env::{SystemRandom, random_array};
-use latchkey_protocol::api::doors::{Door as ApiDoor, InstalledController};
 use latchkey_protocol::api::Page;
+use latchkey_protocol::api::doors::{Door as ApiDoor, InstalledController};
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::clock::{ClockReading, TimeChallenge};
 use latchkey_protocol::commissioning::{Commissioned, Offer, Package, SignedOffer};
 use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS};
-use latchkey_protocol::doorstate::{ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers};
+use latchkey_protocol::doorstate::{
+    ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers,
+};
 use latchkey_protocol::ids::{DoorId, Generation};
 use latchkey_protocol::proof::DoorSignIn;
 use serde_json::json;
@@ -20,18 +22,22 @@ use crate::client::{Device, Key};
 use crate::world::World;
 
 /// A controller that may belong to a door.
-pub struct Controller {
-    pub reader: Key,
-    pub sealing: Key,
+pub(crate) struct Controller {
+    pub(crate) reader: Key,
+    pub(crate) sealing: Key,
     nonce: [u8; 16],
 }
 
 impl Controller {
-    pub fn new() -> Self {
-        Self { reader: Key::new(), sealing: Key::new(), nonce: random_array(&SystemRandom) }
+    pub(crate) fn new() -> Self {
+        Self {
+            reader: Key::new(),
+            sealing: Key::new(),
+            nonce: random_array(&SystemRandom),
+        }
     }
 
-    pub fn offer(&self) -> Offer {
+    pub(crate) fn offer(&self) -> Offer {
         Offer {
             reader_key: self.reader.point(),
             sealing_key: self.sealing.point(),
@@ -40,35 +46,40 @@ impl Controller {
         }
     }
 
-    pub fn signed_offer(&self) -> Base64 {
+    pub(crate) fn signed_offer(&self) -> Base64 {
         let payload = self.offer().payload();
         let signature = self.reader.sign(&Offer::to_be_signed(&payload));
-        SignedOffer::new(payload, aliro::crypto::Signature(signature)).to_bytes().into()
+        SignedOffer::new(payload, aliro::crypto::Signature(signature))
+            .to_bytes()
+            .into()
     }
 
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.offer().code().to_string()
     }
 }
 
 /// The door of this name.
-pub async fn find(world: &World, device: &Device, name: &str) -> ApiDoor {
+pub(crate) async fn find(world: &World, device: &Device, name: &str) -> ApiDoor {
     let page: Page<ApiDoor> = device.get(&world.path("/doors")).await.ok();
-    page.items.into_iter().find(|door| door.name == name).unwrap()
+    page.items
+        .into_iter()
+        .find(|door| door.name == name)
+        .unwrap()
 }
 
 /// A commissioned controller, and how far it has come.
-pub struct Door {
-    pub controller: Controller,
-    pub id: DoorId,
-    pub generation: Generation,
-    pub commissioned: Commissioned,
-    pub state: DoorState,
+pub(crate) struct Door {
+    pub(crate) controller: Controller,
+    pub(crate) id: DoorId,
+    pub(crate) generation: Generation,
+    pub(crate) commissioned: Commissioned,
+    pub(crate) state: DoorState,
 }
 
 impl Door {
     /// Installs a new controller at the door of this name, with its offer by the installer's hand.
-    pub async fn install(world: &World, name: &str) -> Self {
+    pub(crate) async fn install(world: &World, name: &str) -> Self {
         let installer = world.device(crate::world::INSTALLER).await;
         let door = find(world, &installer, name).await;
         let controller = Controller::new();
@@ -78,10 +89,17 @@ impl Door {
         Self::commission(world, controller, &installed)
     }
 
-    pub fn commission(world: &World, controller: Controller, installed: &InstalledController) -> Self {
+    pub(crate) fn commission(
+        world: &World,
+        controller: Controller,
+        installed: &InstalledController,
+    ) -> Self {
         let package: Package = serde_json::from_value(installed.package.clone()).unwrap();
         let commissioned = package.verify(&controller.offer()).unwrap();
-        let list = commissioned.revocation.as_ref().map_or(ListNumber::default(), |l| l.number());
+        let list = commissioned
+            .revocation
+            .as_ref()
+            .map_or(ListNumber::default(), |l| l.number());
         let state = DoorState {
             property: world.property,
             door: installed.door,
@@ -90,7 +108,11 @@ impl Door {
             list,
             statements: commissioned.numbers,
             clock: ClockState {
-                reading: ClockReading { unix_ms: 0, uncertainty_ms: 10, unsure: false },
+                reading: ClockReading {
+                    unix_ms: 0,
+                    uncertainty_ms: 10,
+                    unsure: false,
+                },
                 drift_ppm: None,
             },
             battery: None,
@@ -106,15 +128,20 @@ impl Door {
     }
 
     /// The present state, signed; each is newer than the last.
-    pub fn signed_state(&mut self) -> Base64 {
+    pub(crate) fn signed_state(&mut self) -> Base64 {
         self.state.counter += 1;
         let payload = self.state.payload();
-        let signature = self.controller.reader.sign(&DoorState::to_be_signed(&payload));
-        SignedDoorState::new(payload, aliro::crypto::Signature(signature)).to_bytes().into()
+        let signature = self
+            .controller
+            .reader
+            .sign(&DoorState::to_be_signed(&payload));
+        SignedDoorState::new(payload, aliro::crypto::Signature(signature))
+            .to_bytes()
+            .into()
     }
 
     /// A line to the portal, signed in.
-    pub async fn connect(&self, world: &World) -> Line {
+    pub(crate) async fn connect(&self, world: &World) -> Line {
         let mut line = Line::open(world).await;
         line.sign_in(self).await;
         assert_eq!(line.next().await, FromPortal::Welcome { version: 1 });
@@ -122,15 +149,17 @@ impl Door {
     }
 
     /// Obeys what the portal sends until it has shown a list of at least this number, or all statements so far.
-    pub async fn obey(&mut self, line: &mut Line) -> FromPortal {
+    pub(crate) async fn obey(&mut self, line: &mut Line) -> FromPortal {
         let message = line.next().await;
         match &message {
             FromPortal::Statements { statements } => {
                 for bytes in statements {
                     let signed =
-                        latchkey_protocol::statement::SignedStatement::from_bytes(&bytes.0).unwrap();
-                    let statement =
-                        signed.verify(&self.commissioned.issuer, self.state.property).unwrap();
+                        latchkey_protocol::statement::SignedStatement::from_bytes(&bytes.0)
+                            .unwrap();
+                    let statement = signed
+                        .verify(&self.commissioned.issuer, self.state.property)
+                        .unwrap();
                     let numbers: StatementNumbers = self.state.statements;
                     if let latchkey_protocol::statement::Step::Apply(next) =
                         numbers.step(self.id, &statement)
@@ -154,16 +183,21 @@ impl Door {
 }
 
 /// A door's WebSocket.
-pub struct Line(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Line(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Line {
-    pub async fn open(world: &World) -> Self {
-        let url = format!("{}/v1/door/socket", world.portal.url().replacen("http", "ws", 1));
+    pub(crate) async fn open(world: &World) -> Self {
+        let url = format!(
+            "{}/v1/door/socket",
+            world.portal.url().replacen("http", "ws", 1)
+        );
         Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
     }
 
-    pub async fn sign_in(&mut self, door: &Door) {
-        let FromPortal::Challenge { nonce } = self.next().await else { panic!("no challenge") };
+    pub(crate) async fn sign_in(&mut self, door: &Door) {
+        let FromPortal::Challenge { nonce } = self.next().await else {
+            panic!("no challenge")
+        };
         let proof = DoorSignIn {
             property: door.state.property,
             door: door.id,
@@ -181,13 +215,13 @@ impl Line {
         .await;
     }
 
-    pub async fn say(&mut self, message: &FromDoor) {
+    pub(crate) async fn say(&mut self, message: &FromDoor) {
         let text = serde_json::to_string(message).unwrap();
         self.0.send(Message::Text(text.into())).await.unwrap();
     }
 
     /// The portal's next message; pings are answered on the way.
-    pub async fn next(&mut self) -> FromPortal {
+    pub(crate) async fn next(&mut self) -> FromPortal {
         loop {
             match self.0.next().await.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -198,7 +232,7 @@ impl Line {
     }
 
     /// The code with which the portal closes.
-    pub async fn closed_with(&mut self) -> u16 {
+    pub(crate) async fn closed_with(&mut self) -> u16 {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),

@@ -25,7 +25,11 @@ async fn wait_connected(world: &World, device: &Device, name: &str, connected: b
     let mut cursor = device.sync(world, None).await.cursor;
     while find(world, device, name).await.connected != connected {
         let path = world.path(&format!("/sync?cursor={cursor}&wait=25"));
-        cursor = device.get(&path).await.ok::<latchkey_protocol::api::sync::SyncPage>().cursor;
+        cursor = device
+            .get(&path)
+            .await
+            .ok::<latchkey_protocol::api::sync::SyncPage>()
+            .cursor;
     }
 }
 
@@ -38,7 +42,12 @@ async fn a_door_that_signs_in_is_connected_until_it_goes() {
     wait_connected(&world, &mara, "North gate", true).await;
     drop(line);
     wait_connected(&world, &mara, "North gate", false).await;
-    assert!(find(&world, &mara, "North gate").await.last_contact.is_some());
+    assert!(
+        find(&world, &mara, "North gate")
+            .await
+            .last_contact
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -72,14 +81,22 @@ async fn a_withdrawal_is_pushed_at_once_and_proved_by_the_doors_signature() {
     let mut door = Door::install(&world, "North gate").await;
     let rita = world.device(RESIDENT).await;
     let stefan = world.device(STAFF).await;
-    rita.register(&world, KeyKind::AccessCredential, &Software::new()).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
     let mut line = door.connect(&world).await;
     let state = door.signed_state();
     line.say(&FromDoor::State { state }).await;
     let key = home(&world, &stefan).await;
     let path = world.path(&format!("/keys/{}", key.id));
     let withdrawn: Key = stefan.call(Method::DELETE, &path, None).await.ok();
-    assert!(withdrawn.withdrawal.unwrap().doors.iter().all(|door| door.dead_at.is_none()));
+    assert!(
+        withdrawn
+            .withdrawal
+            .unwrap()
+            .doors
+            .iter()
+            .all(|door| door.dead_at.is_none())
+    );
     // No time passes on the portal's clock: it is pushed, not polled.
     loop {
         if matches!(door.obey(&mut line).await, FromPortal::Revocation { .. }) {
@@ -94,7 +111,11 @@ async fn a_withdrawal_is_pushed_at_once_and_proved_by_the_doors_signature() {
     let key: Key = stefan.get(&path).await.ok();
     let doors = key.withdrawal.unwrap().doors;
     let dead: Vec<_> = doors.iter().filter(|door| door.dead_at.is_some()).collect();
-    assert_eq!((dead.len(), doors.len()), (1, 2), "the offline door has not heard of it");
+    assert_eq!(
+        (dead.len(), doors.len()),
+        (1, 2),
+        "the offline door has not heard of it"
+    );
     assert_eq!(dead[0].door, door.id);
 }
 
@@ -110,7 +131,10 @@ async fn a_phone_carries_a_state_from_a_door_without_a_network() {
     assert!(find(&world, &rita, "Flat 7").await.last_contact.is_some());
     let mut forged = door.signed_state();
     *forged.0.last_mut().unwrap() ^= 1;
-    assert_eq!(rita.post(&path, json!({ "state": forged })).await.problem(), "invalid-value");
+    assert_eq!(
+        rita.post(&path, json!({ "state": forged })).await.problem(),
+        "invalid-value"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +145,8 @@ async fn statements_reach_a_door_in_order_and_it_is_known_how_far() {
     let mut line = door.connect(&world).await;
     let state = door.signed_state();
     line.say(&FromDoor::State { state }).await;
-    rita.register(&world, KeyKind::CodeKey, &Software::new()).await;
+    rita.register(&world, KeyKind::CodeKey, &Software::new())
+        .await;
     let before = door.state.statements.all;
     while door.state.statements.all == before {
         door.obey(&mut line).await;
@@ -149,10 +174,17 @@ async fn a_door_is_told_the_time_over_its_nonce() {
     let door = Door::install(&world, "North gate").await;
     let mut line = door.connect(&world).await;
     world.clock.advance(Duration::from_secs(5));
-    line.say(&FromDoor::TimeChallenge { nonce: [7; 16][..].into() }).await;
-    let FromPortal::Time { answer } = line.next().await else { panic!() };
+    line.say(&FromDoor::TimeChallenge {
+        nonce: [7; 16][..].into(),
+    })
+    .await;
+    let FromPortal::Time { answer } = line.next().await else {
+        panic!()
+    };
     let answer = SignedTimeAnswer::from_bytes(&answer.0).unwrap();
-    let answer = answer.verify(&door.commissioned.issuer, world.property, door.id).unwrap();
+    let answer = answer
+        .verify(&door.commissioned.issuer, world.property, door.id)
+        .unwrap();
     assert_eq!(answer.nonce, [7; 16]);
     assert_eq!(answer.unix_ms, 1_795_510_805_000);
 }
@@ -186,13 +218,19 @@ async fn events_count_once_and_find_their_person() {
     ];
     let mut line = door.connect(&world).await;
     for _ in 0..2 {
-        line.say(&FromDoor::Events { events: events.clone() }).await;
+        line.say(&FromDoor::Events {
+            events: events.clone(),
+        })
+        .await;
         assert_eq!(line.next().await, FromPortal::EventsKept { up_to: 2 });
     }
     let path = world.path("/events");
     let all: Page<Event> = mara.get(&path).await.ok();
     assert_eq!(all.items.len(), 2);
-    assert_eq!(all.items[0].person, Some(person(&world, &mara, "Rita Resident").await.id));
+    assert_eq!(
+        all.items[0].person,
+        Some(person(&world, &mara, "Rita Resident").await.id)
+    );
     assert_eq!(all.items[1].denied, Some(Reason::Unknown));
     let own: Page<Event> = rita.get(&path).await.ok();
     assert_eq!(own.items.len(), 1, "a resident sees the own ones");
@@ -214,25 +252,44 @@ async fn a_phone_speaks_with_a_door_through_the_relay() {
         request.headers_mut().extend(proof);
         request
     };
-    let refused = tokio_tungstenite::connect_async(request()).await.unwrap_err();
+    let refused = tokio_tungstenite::connect_async(request())
+        .await
+        .unwrap_err();
     assert!(matches!(
         refused,
         tokio_tungstenite::tungstenite::Error::Http(answer) if answer.status() == 503
     ));
     let mut line = door.connect(&world).await;
     let (mut phone, _) = tokio_tungstenite::connect_async(request()).await.unwrap();
-    let FromPortal::RelayOpen { channel } = line.next().await else { panic!() };
-    phone.send(Message::Binary(b"hello door".to_vec().into())).await.unwrap();
+    let FromPortal::RelayOpen { channel } = line.next().await else {
+        panic!()
+    };
+    phone
+        .send(Message::Binary(b"hello door".to_vec().into()))
+        .await
+        .unwrap();
     let said = line.next().await;
-    assert_eq!(said, FromPortal::RelayData { channel, bytes: b"hello door"[..].into() });
-    line.say(&FromDoor::RelayData { channel, bytes: b"hello phone"[..].into() }).await;
+    assert_eq!(
+        said,
+        FromPortal::RelayData {
+            channel,
+            bytes: b"hello door"[..].into()
+        }
+    );
+    line.say(&FromDoor::RelayData {
+        channel,
+        bytes: b"hello phone"[..].into(),
+    })
+    .await;
     let heard = phone.next().await.unwrap().unwrap();
     assert_eq!(heard.into_data(), &b"hello phone"[..]);
     drop(phone);
     assert_eq!(line.next().await, FromPortal::RelayClose { channel });
     // Nobody else's door.
     let south = find(&world, &world.device(STAFF).await, "South gate").await;
-    let hidden = rita.get(&world.path(&format!("/doors/{}/relay", south.id))).await;
+    let hidden = rita
+        .get(&world.path(&format!("/doors/{}/relay", south.id)))
+        .await;
     assert_eq!(hidden.problem(), "not-found");
 }
 

@@ -17,8 +17,11 @@ use crate::door::find;
 use crate::keys::{home, person};
 use crate::world::{RESIDENT, STAFF, World};
 
-pub fn grants(page: &SyncPage) -> Vec<GrantEntity> {
-    let values = page.changes.iter().filter_map(|change| change.value.clone());
+pub(crate) fn grants(page: &SyncPage) -> Vec<GrantEntity> {
+    let values = page
+        .changes
+        .iter()
+        .filter_map(|change| change.value.clone());
     values
         .filter_map(|value| match value {
             Entity::Grant(grant) => Some(grant),
@@ -27,8 +30,11 @@ pub fn grants(page: &SyncPage) -> Vec<GrantEntity> {
         .collect()
 }
 
-pub fn passes(page: &SyncPage) -> Vec<PassEntity> {
-    let values = page.changes.iter().filter_map(|change| change.value.clone());
+pub(crate) fn passes(page: &SyncPage) -> Vec<PassEntity> {
+    let values = page
+        .changes
+        .iter()
+        .filter_map(|change| change.value.clone());
     values
         .filter_map(|value| match value {
             Entity::Pass(pass) => Some(pass),
@@ -55,7 +61,10 @@ async fn issuer(world: &World, device: &Device) -> Vec<u8> {
 
 fn places(grant: &GrantEntity) -> BTreeSet<Place> {
     let document = RawDocument::decode(&grant.document.0).unwrap();
-    document.identifiers().map(|name| name.parse::<ElementName>().unwrap().place).collect()
+    document
+        .identifiers()
+        .map(|name| name.parse::<ElementName>().unwrap().place)
+        .collect()
 }
 
 #[tokio::test]
@@ -65,7 +74,9 @@ async fn a_phone_that_proves_its_key_gets_a_grant_for_its_doors() {
     let key = Software::new();
     let registered = rita.register(&world, KeyKind::AccessCredential, &key).await;
     let page = rita.sync(&world, None).await;
-    let [grant] = &grants(&page)[..] else { panic!("{:?}", page.changes) };
+    let [grant] = &grants(&page)[..] else {
+        panic!("{:?}", page.changes)
+    };
     assert_eq!((grant.credential, grant.index), (registered.credential, 0));
     assert_eq!(grant.doors.len(), 2);
     assert_eq!(places(grant).len(), 2);
@@ -82,19 +93,44 @@ async fn a_key_that_is_not_held_is_not_registered() {
     let stefan = world.device(STAFF).await;
     let path = world.path("/credentials");
     let (hers, other) = (Software::new(), Software::new());
-    let mut somebody_elses = rita.registration(&world, KeyKind::AccessCredential, &hers).await;
+    let mut somebody_elses = rita
+        .registration(&world, KeyKind::AccessCredential, &hers)
+        .await;
     somebody_elses["public_key"] = json!(latchkey_protocol::bytes::Base64(other.public().to_vec()));
-    assert_eq!(rita.post(&path, somebody_elses).await.problem(), "bad-proof");
-    let mut another_use = rita.registration(&world, KeyKind::AccessCredential, &hers).await;
+    assert_eq!(
+        rita.post(&path, somebody_elses).await.problem(),
+        "bad-proof"
+    );
+    let mut another_use = rita
+        .registration(&world, KeyKind::AccessCredential, &hers)
+        .await;
     another_use["use"] = "code".into();
     assert_eq!(rita.post(&path, another_use).await.problem(), "bad-proof");
-    let theirs = rita.registration(&world, KeyKind::AccessCredential, &hers).await;
-    assert_eq!(stefan.post(&path, theirs).await.problem(), "bad-proof", "another device's nonce");
-    let right = rita.registration(&world, KeyKind::AccessCredential, &hers).await;
+    let theirs = rita
+        .registration(&world, KeyKind::AccessCredential, &hers)
+        .await;
+    assert_eq!(
+        stefan.post(&path, theirs).await.problem(),
+        "bad-proof",
+        "another device's nonce"
+    );
+    let right = rita
+        .registration(&world, KeyKind::AccessCredential, &hers)
+        .await;
     assert!(rita.post(&path, right.clone()).await.status.is_success());
-    assert_eq!(rita.post(&path, right).await.problem(), "bad-proof", "the nonce was used");
-    let again = stefan.registration(&world, KeyKind::AccessCredential, &hers).await;
-    assert_eq!(stefan.post(&path, again).await.problem(), "conflict", "a key belongs to one person");
+    assert_eq!(
+        rita.post(&path, right).await.problem(),
+        "bad-proof",
+        "the nonce was used"
+    );
+    let again = stefan
+        .registration(&world, KeyKind::AccessCredential, &hers)
+        .await;
+    assert_eq!(
+        stefan.post(&path, again).await.problem(),
+        "conflict",
+        "a key belongs to one person"
+    );
 }
 
 #[tokio::test]
@@ -103,7 +139,9 @@ async fn an_edit_that_adds_revokes_nothing_and_one_that_takes_away_supersedes() 
     let rita = world.device(RESIDENT).await;
     let stefan = world.device(STAFF).await;
     let issuer = issuer(&world, &rita).await;
-    let registered = rita.register(&world, KeyKind::AccessCredential, &Software::new()).await;
+    let registered = rita
+        .register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
     let first = rita.sync(&world, None).await;
     let before = grants(&first).remove(0);
 
@@ -114,18 +152,30 @@ async fn an_edit_that_adds_revokes_nothing_and_one_that_takes_away_supersedes() 
     for name in ["North gate", "South gate", "Flat 7"] {
         doors.push(find(&world, &stefan, name).await.id);
     }
-    let draft = |doors: &[_]| {
-        json!({ "name": "Home", "kind": "mobile", "persons": [rita_id], "doors": { "some": doors } })
-    };
-    stefan.call(Method::PUT, &path, Some(draft(&doors))).await.ok::<Key>();
+    let draft = |doors: &[_]| json!({ "name": "Home", "kind": "mobile", "persons": [rita_id], "doors": { "some": doors } });
+    stefan
+        .call(Method::PUT, &path, Some(draft(&doors)))
+        .await
+        .ok::<Key>();
     let wider = rita.sync(&world, Some(&first.cursor)).await;
     let grant = grants(&wider).remove(0);
     assert_eq!(grant.doors.len(), 3);
-    assert!(!wider.changes.iter().any(|change| change.kind == EntityKind::Revocation));
+    assert!(
+        !wider
+            .changes
+            .iter()
+            .any(|change| change.kind == EntityKind::Revocation)
+    );
     let signed = |grant: &GrantEntity| RawDocument::decode(&grant.document.0).unwrap().signed();
-    assert!(signed(&grant) > signed(&before), "strictly later, within the same second too");
+    assert!(
+        signed(&grant) > signed(&before),
+        "strictly later, within the same second too"
+    );
 
-    stefan.call(Method::PUT, &path, Some(draft(&doors[..1]))).await.ok::<Key>();
+    stefan
+        .call(Method::PUT, &path, Some(draft(&doors[..1])))
+        .await
+        .ok::<Key>();
     let narrower = rita.sync(&world, Some(&wider.cursor)).await;
     assert_eq!(grants(&narrower).remove(0).doors, doors[..1]);
     let list = list(&world, &narrower, &issuer);
@@ -135,9 +185,19 @@ async fn an_edit_that_adds_revokes_nothing_and_one_that_takes_away_supersedes() 
     stefan.call(Method::DELETE, &path, None).await.ok::<Key>();
     let gone = rita.sync(&world, Some(&narrower.cursor)).await;
     let id = grant_id(registered.credential, 0);
-    assert!(gone.changes.iter().any(|change| change.id == id && change.value.is_none()));
+    assert!(
+        gone.changes
+            .iter()
+            .any(|change| change.id == id && change.value.is_none())
+    );
     let list = self::list(&world, &gone, &issuer);
-    assert_eq!((list.content().superseded.len(), list.content().elements.len()), (2, 1));
+    assert_eq!(
+        (
+            list.content().superseded.len(),
+            list.content().elements.len()
+        ),
+        (2, 1)
+    );
 }
 
 #[tokio::test]
@@ -149,7 +209,9 @@ async fn a_code_key_gets_a_pass_for_each_key_and_loses_it_with_the_key() {
     let code_key = Software::new();
     let registered = rita.register(&world, KeyKind::CodeKey, &code_key).await;
     let page = rita.sync(&world, None).await;
-    let [pass] = &passes(&page)[..] else { panic!("{:?}", page.changes) };
+    let [pass] = &passes(&page)[..] else {
+        panic!("{:?}", page.changes)
+    };
     assert_eq!(registered.passes, [pass.pass]);
     let point = aliro::crypto::PublicKey::from_uncompressed(&issuer).unwrap();
     let signed = SignedPass::from_bytes(&pass.statement.0).unwrap();
@@ -157,11 +219,26 @@ async fn a_code_key_gets_a_pass_for_each_key_and_loses_it_with_the_key() {
     assert_eq!(stated.code_key, code_key.point());
     assert!(matches!(&stated.doors, DoorSet::Numbers(doors) if doors.len() == 2));
     let key = home(&world, &stefan).await;
-    stefan.call(Method::DELETE, &world.path(&format!("/keys/{}", key.id)), None).await.ok::<Key>();
+    stefan
+        .call(
+            Method::DELETE,
+            &world.path(&format!("/keys/{}", key.id)),
+            None,
+        )
+        .await
+        .ok::<Key>();
     let gone = rita.sync(&world, Some(&page.cursor)).await;
-    assert!(list(&world, &gone, &issuer).content().revokes_pass(pass.pass));
+    assert!(
+        list(&world, &gone, &issuer)
+            .content()
+            .revokes_pass(pass.pass)
+    );
     let id = pass.pass.to_string();
-    assert!(gone.changes.iter().any(|change| change.id == id && change.value.is_none()));
+    assert!(
+        gone.changes
+            .iter()
+            .any(|change| change.id == id && change.value.is_none())
+    );
 }
 
 #[tokio::test]
@@ -170,9 +247,13 @@ async fn a_phone_that_signs_out_loses_its_grants() {
     let rita = world.device(RESIDENT).await;
     let other = world.device(RESIDENT).await;
     let issuer = issuer(&world, &rita).await;
-    rita.register(&world, KeyKind::AccessCredential, &Software::new()).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
     let before = other.sync(&world, None).await;
-    assert_eq!(rita.call(Method::DELETE, "/v1/session", None).await.status, 204);
+    assert_eq!(
+        rita.call(Method::DELETE, "/v1/session", None).await.status,
+        204
+    );
     let after = other.sync(&world, Some(&before.cursor)).await;
     assert_eq!(list(&world, &after, &issuer).content().elements.len(), 2);
 }
@@ -182,7 +263,9 @@ async fn many_doors_stand_in_documents_of_sixteen() {
     let world = World::start().await;
     let olga = world.device(crate::world::OWNER).await;
     let stefan = world.device(STAFF).await;
-    stefan.register(&world, KeyKind::AccessCredential, &Software::new()).await;
+    stefan
+        .register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
     let mut doors = Vec::new();
     for n in 0..20 {
         let new = json!({ "name": format!("Door {n}"), "kind": "unit", "reach": "online" });
@@ -196,14 +279,25 @@ async fn many_doors_stand_in_documents_of_sixteen() {
     });
     let key: Key = olga.post(&world.path("/keys"), draft).await.ok();
     let page = stefan.sync(&world, None).await;
-    let counts: Vec<_> = grants(&page).iter().map(|grant| grant.doors.len()).collect();
+    let counts: Vec<_> = grants(&page)
+        .iter()
+        .map(|grant| grant.doors.len())
+        .collect();
     assert_eq!(counts, [16, 4]);
     assert!(grants(&page).iter().all(|grant| grant.keys == [key.id]));
     let all = json!({
         "name": "Rounds", "kind": "mobile", "persons": [stefan_id], "doors": "all",
     });
-    olga.call(Method::PUT, &world.path(&format!("/keys/{}", key.id)), Some(all)).await.ok::<Key>();
+    olga.call(
+        Method::PUT,
+        &world.path(&format!("/keys/{}", key.id)),
+        Some(all),
+    )
+    .await
+    .ok::<Key>();
     let page = stefan.sync(&world, Some(&page.cursor)).await;
-    let [grant] = &grants(&page)[..] else { panic!("one document is enough for all doors") };
+    let [grant] = &grants(&page)[..] else {
+        panic!("one document is enough for all doors")
+    };
     assert_eq!(places(grant), BTreeSet::from([Place::AllDoors]));
 }

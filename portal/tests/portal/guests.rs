@@ -19,15 +19,15 @@ use crate::door::find;
 use crate::world::{STAFF, World};
 
 /// A browser with a link.
-pub struct Browser {
+pub(crate) struct Browser {
     device: Device,
-    pub code_key: Software,
+    pub(crate) code_key: Software,
     token: String,
     cookie: Option<String>,
 }
 
 impl Browser {
-    pub fn open(world: &World, link: &SharedLink) -> Self {
+    pub(crate) fn open(world: &World, link: &SharedLink) -> Self {
         let (page, token) = link.url.split_once('#').unwrap();
         assert_eq!(page, format!("{}/g/", world.portal.url()));
         Self {
@@ -38,12 +38,14 @@ impl Browser {
         }
     }
 
-    pub async fn preview(&self) -> Answer {
+    pub(crate) async fn preview(&self) -> Answer {
         let body = Some(json!({ "token": self.token }));
-        self.device.bare(Method::POST, "/v1/links/preview", body).await
+        self.device
+            .bare(Method::POST, "/v1/links/preview", body)
+            .await
     }
 
-    pub async fn bind(&mut self) -> Answer {
+    pub(crate) async fn bind(&mut self) -> Answer {
         let preview = self.preview().await;
         if !preview.status.is_success() {
             return preview;
@@ -53,7 +55,10 @@ impl Browser {
         let answer = self.device.bare(Method::POST, "/v1/links/bind", body).await;
         if let Some(cookie) = answer.headers.get("set-cookie") {
             let cookie = cookie.to_str().unwrap();
-            assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+            assert!(
+                cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+                "{cookie}"
+            );
             self.cookie = cookie.split(';').next().map(str::to_owned);
         }
         answer
@@ -76,24 +81,27 @@ impl Browser {
         })
     }
 
-    pub async fn pass(&self) -> Answer {
+    pub(crate) async fn pass(&self) -> Answer {
         let mut headers = HeaderMap::new();
         if let Some(cookie) = &self.cookie {
             headers.insert("cookie", cookie.parse().unwrap());
         }
-        self.device.send(Method::GET, "/v1/guest/pass", None, headers).await
+        self.device
+            .send(Method::GET, "/v1/guest/pass", None, headers)
+            .await
     }
 }
 
 /// A QR key for the north gate with these rules, and its link.
-pub async fn share(world: &World, staff: &Device, rules: Value) -> (Key, SharedLink) {
+pub(crate) async fn share(world: &World, staff: &Device, rules: Value) -> (Key, SharedLink) {
     let north = find(world, staff, "North gate").await.id;
     let draft = json!({
         "name": "Gustav Guest", "kind": "qr", "doors": { "some": [north] }, "rules": rules,
     });
     let key: Key = staff.post(&world.path("/keys"), draft).await.ok();
-    let link = staff.call(Method::POST, &world.path(&format!("/keys/{}/link", key.id)), None);
-    (key, link.await.ok())
+    let path = world.path(&format!("/keys/{}/link", key.id));
+    let link = staff.call(Method::POST, &path, None).await.ok();
+    (key, link)
 }
 
 #[tokio::test]
@@ -104,7 +112,10 @@ async fn a_preview_binds_nothing_and_a_tap_makes_a_pass() {
     let mut browser = Browser::open(&world, &link);
     for _ in 0..3 {
         let preview: LinkPreview = browser.preview().await.ok();
-        assert_eq!((preview.key_name.as_str(), preview.bound), ("Gustav Guest", false));
+        assert_eq!(
+            (preview.key_name.as_str(), preview.bound),
+            ("Gustav Guest", false)
+        );
         assert_eq!(preview.doors, ["North gate"]);
     }
     assert_eq!(browser.pass().await.problem(), "not-signed-in");
@@ -119,9 +130,21 @@ async fn a_preview_binds_nothing_and_a_tap_makes_a_pass() {
     let signed = SignedPass::from_bytes(&fetched.statement.0).unwrap();
     assert!(signed.fits_in_code());
     let stated = signed.verify(&issuer, world.property).unwrap();
-    assert_eq!((stated.id, stated.code_key), (fetched.pass, browser.code_key.point()));
+    assert_eq!(
+        (stated.id, stated.code_key),
+        (fetched.pass, browser.code_key.point())
+    );
     let path = world.path(&format!("/keys/{}", key.id));
-    assert!(stefan.get(&path).await.ok::<Key>().link.unwrap().bound_at.is_some());
+    assert!(
+        stefan
+            .get(&path)
+            .await
+            .ok::<Key>()
+            .link
+            .unwrap()
+            .bound_at
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -176,7 +199,10 @@ async fn a_binding_that_the_key_did_not_sign_binds_nothing() {
     let mut browser = Browser::open(&world, &link);
     let preview: LinkPreview = browser.preview().await.ok();
     let other = browser.binding(&preview, PropertyId([1; 16]));
-    let answer = browser.device.bare(Method::POST, "/v1/links/bind", Some(other)).await;
+    let answer = browser
+        .device
+        .bare(Method::POST, "/v1/links/bind", Some(other))
+        .await;
     assert_eq!(answer.problem(), "bad-proof");
     let preview: LinkPreview = browser.preview().await.ok();
     assert!(!preview.bound);
@@ -194,14 +220,23 @@ async fn the_page_is_told_what_comes_next_and_holds_no_rules() {
     });
     let (_, link) = share(&world, &stefan, rules).await;
     let pass: GuestPass = Browser::open(&world, &link).bind().await.ok();
-    let said: Vec<_> =
-        pass.timeline.iter().map(|moment| (moment.from.to_rfc3339(), moment.denied)).collect();
+    let said: Vec<_> = pass
+        .timeline
+        .iter()
+        .map(|moment| (moment.from.to_rfc3339(), moment.denied))
+        .collect();
     assert_eq!(
         said[..3],
         [
-            ("2026-11-24T09:00:00+00:00".to_owned(), Some(Reason::OutsideHours)),
+            (
+                "2026-11-24T09:00:00+00:00".to_owned(),
+                Some(Reason::OutsideHours)
+            ),
             ("2026-11-24T10:00:00+00:00".to_owned(), None),
-            ("2026-11-24T11:00:00+00:00".to_owned(), Some(Reason::OutsideHours)),
+            (
+                "2026-11-24T11:00:00+00:00".to_owned(),
+                Some(Reason::OutsideHours)
+            ),
         ]
     );
 }
@@ -225,7 +260,10 @@ async fn an_edit_that_takes_away_gives_the_page_a_new_pass_by_its_cookie() {
         "name": "Gustav Guest", "kind": "qr", "doors": { "some": [north] },
         "rules": { "range": { "until": "2026-11-30" } },
     });
-    stefan.call(Method::PUT, &path, Some(draft)).await.ok::<Key>();
+    stefan
+        .call(Method::PUT, &path, Some(draft))
+        .await
+        .ok::<Key>();
     let told = stream.chunk().await.unwrap().unwrap();
     assert!(told.starts_with(b"data: changed"), "{told:?}");
     let after: GuestPass = browser.pass().await.ok();

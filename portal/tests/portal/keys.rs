@@ -11,14 +11,20 @@ use crate::client::Device;
 use crate::door::find;
 use crate::world::{MANAGER, OWNER, RESIDENT, STAFF, World};
 
-pub async fn person(world: &World, device: &Device, name: &str) -> Person {
+pub(crate) async fn person(world: &World, device: &Device, name: &str) -> Person {
     let page: Page<Person> = device.get(&world.path("/people")).await.ok();
-    page.items.into_iter().find(|person| person.name == name).unwrap()
+    page.items
+        .into_iter()
+        .find(|person| person.name == name)
+        .unwrap()
 }
 
-pub async fn home(world: &World, device: &Device) -> Key {
+pub(crate) async fn home(world: &World, device: &Device) -> Key {
     let page: Page<Key> = device.get(&world.path("/keys")).await.ok();
-    page.items.into_iter().find(|key| key.name == "Home").unwrap()
+    page.items
+        .into_iter()
+        .find(|key| key.name == "Home")
+        .unwrap()
 }
 
 async fn draft(world: &World, device: &Device, holder: &str, door: &str) -> Value {
@@ -40,13 +46,25 @@ async fn staff_issue_edit_and_withdraw_a_residents_key() {
     let path = world.path(&format!("/keys/{}", key.id));
     draft["name"] = "Renamed".into();
     draft["rules"] = json!({ "range": { "from": "2027-01-01" } });
-    let edited: Key = stefan.call(Method::PUT, &path, Some(draft.clone())).await.ok();
-    assert_eq!((edited.name.as_str(), edited.status), ("Renamed", Status::Upcoming));
+    let edited: Key = stefan
+        .call(Method::PUT, &path, Some(draft.clone()))
+        .await
+        .ok();
+    assert_eq!(
+        (edited.name.as_str(), edited.status),
+        ("Renamed", Status::Upcoming)
+    );
     let withdrawn: Key = stefan.call(Method::DELETE, &path, None).await.ok();
     assert_eq!(withdrawn.status, Status::Revoked);
     let withdrawal = withdrawn.withdrawal.unwrap();
-    assert!(withdrawal.doors.iter().all(|door| door.dead_at.is_some()), "no phone had it");
-    assert_eq!(stefan.call(Method::PUT, &path, Some(draft)).await.problem(), "conflict");
+    assert!(
+        withdrawal.doors.iter().all(|door| door.dead_at.is_some()),
+        "no phone had it"
+    );
+    assert_eq!(
+        stefan.call(Method::PUT, &path, Some(draft)).await.problem(),
+        "conflict"
+    );
     let revoked: Page<Key> = stefan.get(&world.path("/keys?status=revoked")).await.ok();
     assert_eq!(revoked.items.len(), 1);
 }
@@ -60,23 +78,48 @@ async fn nobody_acts_upwards_and_a_resident_issues_nothing() {
     let keys = world.path("/keys");
     for above in ["Olga Owner", "Mara Manager"] {
         let draft = draft(&world, &stefan, above, "South gate").await;
-        assert_eq!(stefan.post(&keys, draft).await.problem(), "not-allowed", "{above}");
+        assert_eq!(
+            stefan.post(&keys, draft).await.problem(),
+            "not-allowed",
+            "{above}"
+        );
     }
     let hers = draft(&world, &olga, "Olga Owner", "South gate").await;
     let key: Key = olga.post(&keys, hers.clone()).await.ok();
     let path = world.path(&format!("/keys/{}", key.id));
-    assert_eq!(stefan.call(Method::DELETE, &path, None).await.problem(), "not-allowed");
-    assert_eq!(stefan.call(Method::PUT, &path, Some(hers)).await.problem(), "not-allowed");
+    assert_eq!(
+        stefan.call(Method::DELETE, &path, None).await.problem(),
+        "not-allowed"
+    );
+    assert_eq!(
+        stefan.call(Method::PUT, &path, Some(hers)).await.problem(),
+        "not-allowed"
+    );
     let own = draft(&world, &olga, "Rita Resident", "South gate").await;
     assert_eq!(rita.post(&keys, own).await.problem(), "not-allowed");
     assert_eq!(rita.get(&path).await.problem(), "not-found");
-    assert_eq!(rita.get(&world.path("/people")).await.problem(), "not-allowed");
+    assert_eq!(
+        rita.get(&world.path("/people")).await.problem(),
+        "not-allowed"
+    );
     let owner = json!({ "name": "Second Owner", "role": "owner" });
-    assert_eq!(stefan.post(&world.path("/people"), owner.clone()).await.problem(), "not-allowed");
+    assert_eq!(
+        stefan
+            .post(&world.path("/people"), owner.clone())
+            .await
+            .problem(),
+        "not-allowed"
+    );
     let mara = world.device(MANAGER).await;
-    assert_eq!(mara.post(&world.path("/people"), owner).await.problem(), "not-allowed");
+    assert_eq!(
+        mara.post(&world.path("/people"), owner).await.problem(),
+        "not-allowed"
+    );
     let door = json!({ "name": "Shed", "kind": "unit", "reach": "offline" });
-    assert_eq!(stefan.post(&world.path("/doors"), door).await.problem(), "not-allowed");
+    assert_eq!(
+        stefan.post(&world.path("/doors"), door).await.problem(),
+        "not-allowed"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +130,13 @@ async fn a_holder_sees_the_own_keys_and_doors_and_nobody_elses() {
     let theirs = draft(&world, &stefan, "Stefan Staff", "South gate").await;
     stefan.post(&world.path("/keys"), theirs).await.ok::<Key>();
     let keys: Page<Key> = rita.get(&world.path("/keys")).await.ok();
-    assert_eq!(keys.items.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["Home"]);
+    assert_eq!(
+        keys.items
+            .iter()
+            .map(|key| key.name.as_str())
+            .collect::<Vec<_>>(),
+        ["Home"]
+    );
     let doors: Page<latchkey_protocol::api::doors::Door> =
         rita.get(&world.path("/doors")).await.ok();
     let names: Vec<_> = doors.items.iter().map(|door| door.name.as_str()).collect();
@@ -108,7 +157,11 @@ async fn a_draft_that_is_no_key_is_refused_and_the_field_named() {
         ("doors", json!({ "some": [] }), "`doors`"),
         ("doors", json!({ "some": [nowhere] }), "`doors`"),
         ("rules", json!({ "max_uses": 3 }), "`rules.max_uses`"),
-        ("rules", json!({ "range": { "from": "2027-01-02", "until": "2027-01-01" } }), "end"),
+        (
+            "rules",
+            json!({ "range": { "from": "2027-01-02", "until": "2027-01-01" } }),
+            "end",
+        ),
         ("colour", json!("red"), "colour"),
     ] {
         let mut draft = right.clone();
@@ -119,7 +172,10 @@ async fn a_draft_that_is_no_key_is_refused_and_the_field_named() {
     }
     let mut qr = right.clone();
     qr["kind"] = "qr".into();
-    assert_eq!(stefan.post(&world.path("/keys"), qr).await.problem(), "invalid-value");
+    assert_eq!(
+        stefan.post(&world.path("/keys"), qr).await.problem(),
+        "invalid-value"
+    );
 }
 
 #[tokio::test]

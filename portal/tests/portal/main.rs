@@ -1,5 +1,10 @@
 //! The portal over real HTTP on this machine, with a clock that the tests move.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what fails here fails its test, and says where"
+)]
+
 mod client;
 mod door;
 mod world;

@@ -26,7 +26,9 @@ async fn a_letter_that_could_not_be_sent_is_sent_after_a_restart() {
     let clock = VirtualClock::at("2026-11-24T09:00:00Z");
     let file = property_file::parse(FILE, "yard.toml").unwrap();
     let (shared, random) = (Arc::new(clock.clone()), Arc::new(SystemRandom));
-    create_property(folder.path(), file, shared.clone(), random.clone()).await.unwrap();
+    create_property(folder.path(), file, shared.clone(), random.clone())
+        .await
+        .unwrap();
     // Nobody listens on this port: the first try fails.
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = dead.local_addr().unwrap().port();
@@ -66,7 +68,13 @@ async fn a_letter_is_sent_once_when_all_goes_well() {
     let world = world.restart().await;
     let device = Device::new(world.portal.url());
     let body = Some(json!({ "email": OWNER }));
-    assert!(device.bare(Method::POST, "/v1/sign-in", body).await.status.is_success());
+    assert!(
+        device
+            .bare(Method::POST, "/v1/sign-in", body)
+            .await
+            .status
+            .is_success()
+    );
     world.mail.next_to(OWNER, 1).await;
     assert_eq!(world.mail.len(), 2);
 }

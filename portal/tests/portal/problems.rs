@@ -29,7 +29,12 @@ async fn bodies_that_do_not_read_are_told_apart() {
     let _ = &world.clock;
     let url = format!("{}/v1/sign-in", world.portal.url());
     let send = async |kind: &str, body: Vec<u8>| {
-        let response = http().post(&url).header("content-type", kind).body(body).send().await;
+        let response = http()
+            .post(&url)
+            .header("content-type", kind)
+            .body(body)
+            .send()
+            .await;
         let response = response.unwrap();
         crate::client::Answer {
             status: response.status(),
@@ -41,9 +46,15 @@ async fn bodies_that_do_not_read_are_told_apart() {
     let json = "application/json";
     assert_eq!(send(json, b"{".to_vec()).await, "bad-request");
     assert_eq!(send(json, b"{\"email\":7}".to_vec()).await, "invalid-value");
-    assert_eq!(send(json, b"{\"mail\":\"a@b\"}".to_vec()).await, "invalid-value");
+    assert_eq!(
+        send(json, b"{\"mail\":\"a@b\"}".to_vec()).await,
+        "invalid-value"
+    );
     assert_eq!(send(json, Vec::new()).await, "bad-request");
-    assert_eq!(send("text/plain", b"{}".to_vec()).await, "unsupported-media-type");
+    assert_eq!(
+        send("text/plain", b"{}".to_vec()).await,
+        "unsupported-media-type"
+    );
     let long = format!("{{\"email\":\"{}\"}}", "a".repeat(300_000));
     assert_eq!(send(json, long.into_bytes()).await, "too-large");
 }
@@ -52,16 +63,23 @@ async fn bodies_that_do_not_read_are_told_apart() {
 async fn a_body_that_does_not_come_is_waited_for_ten_seconds() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let world = World::start().await;
-    let before = world.clock.sleepers();
-    let mut stream = tokio::net::TcpStream::connect(world.portal.addr()).await.unwrap();
+    // The portal's own two tasks: the outbox, and the rounds of renewals.
+    world.clock.sleepers_at_least(2).await;
+    let mut stream = tokio::net::TcpStream::connect(world.portal.addr())
+        .await
+        .unwrap();
     let head = "POST /v1/sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
-    world.clock.sleepers_at_least(before + 1).await;
+    world.clock.sleepers_at_least(3).await;
     world.clock.advance(std::time::Duration::from_secs(10));
     let mut answer = vec![0; 64];
     stream.read_exact(&mut answer).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.starts_with(b"HTTP/1.1 400"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
 }
 
 #[tokio::test]
@@ -69,14 +87,21 @@ async fn every_type_has_a_page_and_every_answer_a_name_in_the_log() {
     let world = World::start().await;
     let device = Device::new(world.portal.url());
     for kind in ProblemType::ALL {
-        let page = device.bare(Method::GET, &format!("/problems/{}", kind.slug()), None).await;
-        assert!(page.status.is_success() && page.text().contains(kind.title()), "{kind:?}");
+        let page = device
+            .bare(Method::GET, &format!("/problems/{}", kind.slug()), None)
+            .await;
+        assert!(
+            page.status.is_success() && page.text().contains(kind.title()),
+            "{kind:?}"
+        );
     }
     let answer = device.bare(Method::GET, "/v1/me", None).await;
     let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
     assert!(answer.text().contains(&id));
     assert!(answer.headers.contains_key("www-authenticate"));
     let headers = HeaderMap::new();
-    let written = device.send(Method::POST, "/v1/sign-in", Some(json!({})), headers).await;
+    let written = device
+        .send(Method::POST, "/v1/sign-in", Some(json!({})), headers)
+        .await;
     assert_eq!(written.problem(), "invalid-value");
 }

@@ -16,10 +16,15 @@ async fn a_code_by_mail_signs_a_device_in_and_it_learns_where_it_is_known() {
     let rita = world.device(RESIDENT).await;
     let me = rita.me().await;
     assert_eq!(me.email, RESIDENT);
-    let [membership] = &me.memberships[..] else { panic!("{me:?}") };
+    let [membership] = &me.memberships[..] else {
+        panic!("{me:?}")
+    };
     assert_eq!(membership.property, world.property);
     assert_eq!(membership.property_name, "Harbour Yard");
-    assert_eq!((membership.person_name.as_str(), membership.role), ("Rita Resident", Role::Resident));
+    assert_eq!(
+        (membership.person_name.as_str(), membership.role),
+        ("Rita Resident", Role::Resident)
+    );
 }
 
 #[tokio::test]
@@ -65,7 +70,9 @@ async fn an_unknown_address_is_answered_alike_and_gets_no_letter() {
     let device = Device::new(world.portal.url());
     let body = |email: &str| Some(json!({ "email": email }));
     let known = device.bare(Method::POST, "/v1/sign-in", body(OWNER)).await;
-    let unknown = device.bare(Method::POST, "/v1/sign-in", body("nobody@else.example")).await;
+    let unknown = device
+        .bare(Method::POST, "/v1/sign-in", body("nobody@else.example"))
+        .await;
     assert_eq!(known.status, unknown.status);
     assert_eq!(known.body.len(), unknown.body.len());
     world.mail.next_to(OWNER, 0).await;
@@ -83,9 +90,19 @@ async fn too_many_codes_for_one_address_are_refused_until_later() {
     let body = Some(json!({ "email": OWNER }));
     let refused = device.bare(Method::POST, "/v1/sign-in", body.clone()).await;
     assert_eq!(refused.problem(), "too-many-requests");
-    let seconds: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    let seconds: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     world.clock.advance(Duration::from_secs(seconds));
-    assert!(device.bare(Method::POST, "/v1/sign-in", body).await.status.is_success());
+    assert!(
+        device
+            .bare(Method::POST, "/v1/sign-in", body)
+            .await
+            .status
+            .is_success()
+    );
 }
 
 #[tokio::test]
@@ -104,7 +121,10 @@ async fn a_refresh_token_before_the_last_serves_until_its_successor_was_used() {
     // Now the first one is dead, and whoever shows it has a copy: everything ends.
     assert_eq!(device.refresh_with(&first).await.problem(), "token-reused");
     assert_eq!(device.get("/v1/me").await.problem(), "not-signed-in");
-    assert_eq!(device.refresh_with(&device.refresh).await.problem(), "not-signed-in");
+    assert_eq!(
+        device.refresh_with(&device.refresh).await.problem(),
+        "not-signed-in"
+    );
 }
 
 #[tokio::test]
@@ -112,8 +132,17 @@ async fn a_stolen_refresh_token_is_worth_nothing_without_the_key() {
     let world = World::start().await;
     let device = world.device(OWNER).await;
     let thief = Device::new(world.portal.url());
-    assert_eq!(thief.refresh_with(&device.refresh).await.problem(), "bad-proof");
-    assert!(device.refresh_with(&device.refresh).await.status.is_success());
+    assert_eq!(
+        thief.refresh_with(&device.refresh).await.problem(),
+        "bad-proof"
+    );
+    assert!(
+        device
+            .refresh_with(&device.refresh)
+            .await
+            .status
+            .is_success()
+    );
 }
 
 #[tokio::test]
@@ -143,19 +172,44 @@ async fn a_proof_counts_once_for_its_request_its_token_and_a_fresh_nonce() {
     assert_eq!(ask(right).await.problem(), "bad-proof", "replayed");
     let elsewhere = "https://keys.elsewhere.example/v1/me";
     for (what, claims) in [
-        ("another method", claims("POST", &url, Some(&token), Some(&nonce), "two")),
-        ("another portal", claims("GET", elsewhere, Some(&token), Some(&nonce), "three")),
-        ("another path", claims("GET", &format!("{url}s"), Some(&token), Some(&nonce), "four")),
-        ("another token", claims("GET", &url, Some("x"), Some(&nonce), "five")),
+        (
+            "another method",
+            claims("POST", &url, Some(&token), Some(&nonce), "two"),
+        ),
+        (
+            "another portal",
+            claims("GET", elsewhere, Some(&token), Some(&nonce), "three"),
+        ),
+        (
+            "another path",
+            claims(
+                "GET",
+                &format!("{url}s"),
+                Some(&token),
+                Some(&nonce),
+                "four",
+            ),
+        ),
+        (
+            "another token",
+            claims("GET", &url, Some("x"), Some(&nonce), "five"),
+        ),
         ("no token", claims("GET", &url, None, Some(&nonce), "six")),
     ] {
-        assert_eq!(ask(device.proof(&claims)).await.problem(), "bad-proof", "{what}");
+        assert_eq!(
+            ask(device.proof(&claims)).await.problem(),
+            "bad-proof",
+            "{what}"
+        );
     }
     let without = ask(device.proof(&claims("GET", &url, Some(&token), None, "seven"))).await;
     assert_eq!(without.problem(), "use-dpop-nonce");
     assert!(without.headers.contains_key("dpop-nonce"));
     let made_up = claims("GET", &url, Some(&token), Some("AAAAAAAAAAAAAAAA"), "eight");
-    assert_eq!(ask(device.proof(&made_up)).await.problem(), "use-dpop-nonce");
+    assert_eq!(
+        ask(device.proof(&made_up)).await.problem(),
+        "use-dpop-nonce"
+    );
     world.clock.advance(Duration::from_secs(300));
     let old = claims("GET", &url, Some(&token), Some(&nonce), "nine");
     assert_eq!(ask(device.proof(&old)).await.problem(), "use-dpop-nonce");
@@ -179,9 +233,18 @@ async fn an_access_token_ends_after_ten_minutes_and_a_sign_out_ends_all() {
     let answer = device.refresh_with(&device.refresh).await;
     device.take(&answer);
     device.me().await;
-    assert_eq!(device.call(Method::DELETE, "/v1/session", None).await.status, 204);
+    assert_eq!(
+        device
+            .call(Method::DELETE, "/v1/session", None)
+            .await
+            .status,
+        204
+    );
     assert_eq!(device.get("/v1/me").await.problem(), "not-signed-in");
-    assert_eq!(device.refresh_with(&device.refresh).await.problem(), "not-signed-in");
+    assert_eq!(
+        device.refresh_with(&device.refresh).await.problem(),
+        "not-signed-in"
+    );
 }
 
 #[tokio::test]

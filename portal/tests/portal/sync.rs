@@ -19,7 +19,10 @@ fn kinds(page: &SyncPage) -> Vec<EntityKind> {
 }
 
 fn of_kind(page: &SyncPage, kind: EntityKind) -> Vec<&Change> {
-    page.changes.iter().filter(|change| change.kind == kind).collect()
+    page.changes
+        .iter()
+        .filter(|change| change.kind == kind)
+        .collect()
 }
 
 #[tokio::test]
@@ -47,7 +50,10 @@ async fn the_first_sync_brings_what_a_person_sees_and_nothing_that_is_gone() {
     let path = world.path(&format!("/keys/{}", key.id));
     stefan.call(Method::DELETE, &path, None).await.ok::<Key>();
     let fresh = rita.sync(&world, None).await;
-    assert!(of_kind(&fresh, EntityKind::Key).is_empty(), "gone before it was ever seen");
+    assert!(
+        of_kind(&fresh, EntityKind::Key).is_empty(),
+        "gone before it was ever seen"
+    );
 }
 
 #[tokio::test]
@@ -66,11 +72,22 @@ async fn who_loses_sight_of_something_gets_a_tombstone() {
     let draft = json!({
         "name": "Home", "kind": "mobile", "persons": [rita_id], "doors": { "some": [north] },
     });
-    stefan.call(Method::PUT, &path, Some(draft)).await.ok::<Key>();
+    stefan
+        .call(Method::PUT, &path, Some(draft))
+        .await
+        .ok::<Key>();
     let page = rita.sync(&world, Some(&before.cursor)).await;
     let doors = of_kind(&page, EntityKind::Door);
-    let gone: Vec<_> = doors.iter().filter(|change| change.value.is_none()).collect();
-    assert_eq!(gone.iter().map(|change| change.id.clone()).collect::<Vec<_>>(), [flat.to_string()]);
+    let gone: Vec<_> = doors
+        .iter()
+        .filter(|change| change.value.is_none())
+        .collect();
+    assert_eq!(
+        gone.iter()
+            .map(|change| change.id.clone())
+            .collect::<Vec<_>>(),
+        [flat.to_string()]
+    );
     assert!(of_kind(&page, EntityKind::Key)[0].value.is_some());
 
     // Withdrawn: key and last door go.
@@ -78,7 +95,11 @@ async fn who_loses_sight_of_something_gets_a_tombstone() {
     let page = rita.sync(&world, Some(&page.cursor)).await;
     assert!(of_kind(&page, EntityKind::Key)[0].value.is_none());
     let doors = of_kind(&page, EntityKind::Door);
-    assert!(doors.iter().any(|change| change.id == north.to_string() && change.value.is_none()));
+    assert!(
+        doors
+            .iter()
+            .any(|change| change.id == north.to_string() && change.value.is_none())
+    );
 }
 
 #[tokio::test]
@@ -90,9 +111,20 @@ async fn an_answer_says_only_what_changed_since_its_cursor() {
     assert!(nothing.changes.is_empty());
     let olga = world.device(OWNER).await;
     let new = json!({ "name": "Vera Vendor", "role": "vendor" });
-    assert!(olga.post(&world.path("/people"), new).await.status.is_success());
+    assert!(
+        olga.post(&world.path("/people"), new)
+            .await
+            .status
+            .is_success()
+    );
     let page = stefan.sync(&world, Some(&first.cursor)).await;
-    let [Change { value: Some(Entity::Person(person)), .. }] = &page.changes[..] else {
+    let [
+        Change {
+            value: Some(Entity::Person(person)),
+            ..
+        },
+    ] = &page.changes[..]
+    else {
         panic!("{:?}", page.changes);
     };
     assert_eq!(person.name, "Vera Vendor");
@@ -108,11 +140,20 @@ async fn a_long_poll_is_answered_by_a_change_at_once_and_by_nothing_in_the_end()
     let polled = stefan.get(&path);
     let change = async {
         let new = json!({ "name": "Vera Vendor", "role": "vendor" });
-        assert!(olga.post(&world.path("/people"), new).await.status.is_success());
+        assert!(
+            olga.post(&world.path("/people"), new)
+                .await
+                .status
+                .is_success()
+        );
     };
     let (answer, ()) = tokio::join!(polled, change);
     let page: SyncPage = answer.ok();
-    assert_eq!(page.changes.len(), 1, "no time has passed: the change woke it");
+    assert_eq!(
+        page.changes.len(),
+        1,
+        "no time has passed: the change woke it"
+    );
 
     let path = world.path(&format!("/sync?cursor={}&wait=25", page.cursor));
     let poll = stefan.get(&path);
@@ -151,11 +192,20 @@ async fn a_long_log_comes_in_pages_that_lose_nothing() {
     let first = olga.sync(&world, None).await;
     for n in 0..230 {
         let new = json!({ "name": format!("Person {n}"), "role": "resident" });
-        assert!(olga.post(&world.path("/people"), new).await.status.is_success());
+        assert!(
+            olga.post(&world.path("/people"), new)
+                .await
+                .status
+                .is_success()
+        );
     }
     let path = world.path(&format!("/sync?cursor={}", first.cursor));
     let page: SyncPage = olga.get(&path).await.ok();
-    assert!(page.more && page.changes.len() == 200, "{}", page.changes.len());
+    assert!(
+        page.more && page.changes.len() == 200,
+        "{}",
+        page.changes.len()
+    );
     let all = olga.sync(&world, Some(&first.cursor)).await;
     assert_eq!(all.changes.len(), 230);
 }

@@ -17,7 +17,8 @@ use crate::world::{RESIDENT, STAFF, World};
 async fn a_grant_is_renewed_by_itself_from_half_of_its_life_on() {
     let world = World::start().await;
     let mut rita = world.device(RESIDENT).await;
-    rita.register(&world, KeyKind::AccessCredential, &Software::new()).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
     let first = rita.sync(&world, None).await;
     let until = grants(&first)[0].valid_until;
     world.clock.advance(Duration::from_secs(4 * 86_400));
@@ -40,7 +41,8 @@ async fn a_signer_whose_clock_has_stepped_signs_nothing_and_nothing_is_changed()
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
     let rita = world.device(RESIDENT).await;
-    rita.register(&world, KeyKind::AccessCredential, &Software::new()).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
     let south = find(&world, &stefan, "South gate").await.id;
     let rita_id = person(&world, &stefan, "Rita Resident").await.id;
     let draft = json!({
@@ -52,5 +54,11 @@ async fn a_signer_whose_clock_has_stepped_signs_nothing_and_nothing_is_changed()
     world.clock.jump_wall(TimeDelta::minutes(5));
     let keys: serde_json::Value = stefan.get(&world.path("/keys")).await.ok();
     assert_eq!(keys["items"].as_array().unwrap().len(), 1);
-    assert!(stefan.post(&world.path("/keys"), draft).await.status.is_success());
+    assert!(
+        stefan
+            .post(&world.path("/keys"), draft)
+            .await
+            .status
+            .is_success()
+    );
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, Mailbox, MailRoute, Portal, create_property, property_file};
+use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
 use latchkey_protocol::ids::PropertyId;
 
 use crate::client::Device;
@@ -60,53 +60,75 @@ persons = ["Rita Resident"]
 doors = ["North gate", "Flat 7"]
 "#;
 
-pub const OWNER: &str = "olga@harbour.example";
-pub const MANAGER: &str = "mara@harbour.example";
-pub const STAFF: &str = "stefan@harbour.example";
-pub const RESIDENT: &str = "rita@harbour.example";
-pub const INSTALLER: &str = "ines@harbour.example";
+pub(crate) const OWNER: &str = "olga@harbour.example";
+pub(crate) const MANAGER: &str = "mara@harbour.example";
+pub(crate) const STAFF: &str = "stefan@harbour.example";
+pub(crate) const RESIDENT: &str = "rita@harbour.example";
+pub(crate) const INSTALLER: &str = "ines@harbour.example";
 
 /// A property, its portal, its mailbox and its time.
-pub struct World {
-    pub folder: tempfile::TempDir,
-    pub clock: VirtualClock,
-    pub mail: Mailbox,
-    pub portal: Portal,
-    pub property: PropertyId,
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) clock: VirtualClock,
+    pub(crate) mail: Mailbox,
+    pub(crate) portal: Portal,
+    pub(crate) property: PropertyId,
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         // The test's HTTP client has no cryptography of its own; the first test to come here brings it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let clock = VirtualClock::at("2026-11-24T09:00:00Z");
         let file = property_file::parse(FILE, "harbour.toml").unwrap();
-        let made =
-            create_property(folder.path(), file, Arc::new(clock.clone()), Arc::new(SystemRandom));
+        let made = create_property(
+            folder.path(),
+            file,
+            Arc::new(clock.clone()),
+            Arc::new(SystemRandom),
+        );
         let property = made.await.unwrap().property;
         let mail = Mailbox::new();
         let portal = start(&folder, &clock, &mail).await;
-        Self { folder, clock, mail, portal, property }
+        Self {
+            folder,
+            clock,
+            mail,
+            portal,
+            property,
+        }
     }
 
     /// Ends the portal and starts it again on the same folder.
-    pub async fn restart(self) -> Self {
-        let Self { folder, clock, mail, portal, property } = self;
+    pub(crate) async fn restart(self) -> Self {
+        let Self {
+            folder,
+            clock,
+            mail,
+            portal,
+            property,
+        } = self;
         portal.shutdown().await;
         let portal = start(&folder, &clock, &mail).await;
-        Self { folder, clock, mail, portal, property }
+        Self {
+            folder,
+            clock,
+            mail,
+            portal,
+            property,
+        }
     }
 
     /// A phone of whoever has this address, signed in.
-    pub async fn device(&self, email: &str) -> Device {
+    pub(crate) async fn device(&self, email: &str) -> Device {
         let mut device = Device::new(self.portal.url());
         device.sign_in(self, email).await;
         device
     }
 
     /// A path below the property.
-    pub fn path(&self, rest: &str) -> String {
+    pub(crate) fn path(&self, rest: &str) -> String {
         format!("/v1/properties/{}{rest}", self.property)
     }
 }
