@@ -311,3 +311,67 @@ fn every_other_wrong_answer_to_auth1_has_its_own_status() {
         refused(&tool, status);
     }
 }
+
+#[test]
+fn a_cryptogram_that_was_not_asked_for_ends_it() {
+    let installation = without_documents();
+    let mut tool = tool(&installation);
+    tool.spoil_auth0 = |data| tlv::push(data, 0x9d, &[7; 64]);
+    tool.run();
+    control_flow(&tool, 0);
+    assert_eq!(tool.failure, Some(Failure::Malformed));
+}
+
+#[test]
+fn a_fresh_point_off_the_curve_ends_it() {
+    let installation = without_documents();
+    let mut tool = tool(&installation);
+    tool.spoil_auth0 = |data| data[40] ^= 1;
+    tool.run();
+    control_flow(&tool, 0);
+}
+
+#[test]
+fn a_key_slot_must_name_one_known_credential() {
+    let installation = without_documents();
+    let credential = installation.credential.public();
+    let other = Key::named("another").public();
+    for (known, expected) in [
+        (vec![other, credential], None),
+        (vec![other], Some(ReaderStatus::KEY_NOT_FOUND)),
+        (
+            vec![credential, credential],
+            Some(ReaderStatus::KEY_NOT_FOUND),
+        ),
+    ] {
+        let mut config = installation.reader_config();
+        config.interface = aliro::identifier::Interface::NFC;
+        config.key_slots = Some(known);
+        let entropy = aliro::crypto::RingEntropy;
+        let terminal = aliro::reader::Terminal::new(config, None, &entropy).unwrap();
+        let seen = installation
+            .field_of(terminal, installation.card(None))
+            .run(untouched);
+        assert_eq!(seen.finished, expected.is_none());
+        let failure = expected.map(Failure::NotAuthenticated);
+        assert_eq!(seen.reader_failure, failure);
+        assert_eq!(seen.status.filter(|status| !status.is_success()), expected);
+    }
+}
+
+#[test]
+fn another_application_type_or_name_ends_it_without_a_reason() {
+    let installation = without_documents();
+    // In the answer to SELECT: 6F .. 84 09 AID, A5 .. 80 02 type
+    for at in [12, 17] {
+        let seen = installation.field().run(|number, way, apdu| {
+            if (number, way) == (0, common::Way::ToReader) {
+                apdu[at] ^= 1;
+            }
+        });
+        assert_eq!(seen.reader_failure, Some(Failure::Malformed));
+        let (last, _) = seen.apdus.last().unwrap();
+        assert_eq!(last[1], ins::CONTROL_FLOW);
+        assert_eq!(last[5..], [0x41, 1, 0, 0x42, 1, 0]);
+    }
+}
