@@ -35,7 +35,7 @@ CREATE TABLE device (
 CREATE TABLE sign_in (
     id TEXT NOT NULL PRIMARY KEY,
     email TEXT NOT NULL,
-    code_hash BYTEA NOT NULL,
+    code_hashes BYTEA NOT NULL,
     tries_left BIGINT NOT NULL,
     used_by TEXT,
     expires_at BIGINT NOT NULL
@@ -72,11 +72,12 @@ CREATE TABLE rate (
     PRIMARY KEY (bucket, slot)
 );
 
+-- Holds no secrets: the code of a sign-in is made when its letter is sent.
 CREATE TABLE outbox (
     id BYTEA NOT NULL PRIMARY KEY,
     address TEXT NOT NULL,
     subject TEXT NOT NULL,
-    body TEXT NOT NULL,
+    sign_in TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     next_try BIGINT NOT NULL,
     tries BIGINT NOT NULL,

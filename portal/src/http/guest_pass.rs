@@ -12,7 +12,6 @@ use crate::fault::Fault;
 use crate::model::guest;
 
 const NAME: &str = "latchkey-guest";
-const MAX_AGE: u32 = 400 * 24 * 3600;
 
 /// The guest's cookie as it is set: for scripts out of reach, for this site alone.
 pub(super) fn cookie(app: &Shared, token: &str) -> String {
@@ -21,7 +20,8 @@ pub(super) fn cookie(app: &Shared, token: &str) -> String {
     } else {
         ""
     };
-    format!("{NAME}={token}; Path=/v1/guest; Max-Age={MAX_AGE}; HttpOnly; SameSite=Strict{secure}")
+    let max_age = guest::COOKIE_LIFE.num_seconds();
+    format!("{NAME}={token}; Path=/v1/guest; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// The token in a guest's cookie.

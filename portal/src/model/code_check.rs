@@ -3,6 +3,7 @@
 use latchkey_protocol::ids::{DoorId, PassId, PropertyId};
 use latchkey_protocol::rules::Reason;
 
+use super::door;
 use crate::fault::Fault;
 use crate::issue::passes;
 use crate::issue::statements::as_i64;
@@ -31,6 +32,14 @@ pub(crate) fn check(
     if ended {
         return Ok(Some(Reason::Revoked));
     }
+    let Some(standing) = passes::load(tx, property, pass)? else {
+        return Ok(Some(Reason::Revoked));
+    };
+    // A door that the pass does not name must not use up its codes.
+    let number = door::load(tx, property, door)?.map(|door| door.number);
+    if number.is_none_or(|number| !standing.opens(number)) {
+        return Ok(Some(Reason::WrongDoor));
+    }
     let set = tx.execute(
         "UPDATE pass SET last_used = ?3, last_door = ?4
          WHERE property = ?1 AND id = ?2 AND (last_used IS NULL OR last_used < ?3)",
@@ -39,9 +48,7 @@ pub(crate) fn check(
     if set == 0 {
         return Ok(Some(Reason::CodeUsedBefore));
     }
-    if let Some(pass) = passes::load(tx, property, pass)? {
-        passes::tell_holder(tx, property, &pass)?;
-    }
+    passes::tell_holder(tx, property, &standing)?;
     tx.wake(Wake::Guests(property));
     Ok(None)
 }

@@ -1,6 +1,6 @@
 //! What a guest's page is given: found by its cookie, complete enough to work offline.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::links::{GuestDoor, GuestMoment, GuestPass};
 use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::ids::{LinkId, PassId, PropertyId};
@@ -107,4 +107,16 @@ fn timeline(rules: &AccessRules, calendar: &Calendar<'_>, now: DateTime<Utc>) ->
         }
     }
     moments
+}
+
+/// How long a cookie is good for.
+pub(crate) const COOKIE_LIFE: TimeDelta = TimeDelta::days(400);
+
+/// Forgets sessions whose cookies are over.
+pub(crate) fn forget(tx: &mut dyn Tx, now: DateTime<Utc>) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM guest_session WHERE created_at <= ?1",
+        params![now - COOKIE_LIFE],
+    )?;
+    Ok(())
 }

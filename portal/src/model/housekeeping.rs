@@ -1,6 +1,6 @@
 //! What is over is forgotten. Runs by itself.
 
-use super::{challenge, idempotency, offer, replay, session, sign_in};
+use super::{challenge, guest, idempotency, offer, replay, session, sign_in};
 use crate::fault::Fault;
 use crate::store::Tx;
 use crate::tools::Tools;
@@ -13,6 +13,7 @@ pub(crate) fn run(tx: &mut dyn Tx, tools: &Tools) -> Result<(), Fault> {
     session::forget(tx, now)?;
     offer::forget(tx, now)?;
     challenge::forget(tx, now)?;
+    guest::forget(tx, now)?;
     idempotency::forget(tx, now)?;
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! Notifications that wait to be sent: written with the change that causes them, sent afterwards, at least once.
+//! Notifications that wait to be sent: written with the change that causes them, sent afterwards, at least once. What
+//! is secret in a letter is made when it is sent, so that none waits here.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::sign_in;
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
@@ -18,38 +20,50 @@ pub(crate) struct Letter {
 /// After so many tries it is given up.
 const MOST_TRIES: u32 = 12;
 
-/// Puts a letter into the outbox.
-pub(crate) fn post(
+/// Puts the letter with a sign-in's code into the outbox.
+pub(crate) fn post_code(
     tx: &mut dyn Tx,
     tools: &Tools,
     address: &str,
-    subject: &str,
-    body: &str,
+    sign_in: &str,
 ) -> Result<(), StoreError> {
     let now = tools.now();
     tx.execute(
-        "INSERT INTO outbox (id, address, subject, body, created_at, next_try, tries)
+        "INSERT INTO outbox (id, address, subject, sign_in, created_at, next_try, tries)
          VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0)",
-        params![tools.random::<16>(), address, subject, body, now],
+        params![
+            tools.random::<16>(),
+            address,
+            "Your code for signing in",
+            sign_in,
+            now
+        ],
     )?;
     tx.wake(Wake::Outbox);
     Ok(())
 }
 
-/// What is due, and moves its next try away, so that no second instance sends it meanwhile.
-pub(crate) fn take_due(tx: &mut dyn Tx, now: DateTime<Utc>) -> Result<Vec<Letter>, StoreError> {
+/// What is due, and moves its next try away, so that no second instance sends it meanwhile. A letter whose sign-in is
+/// over is dropped.
+pub(crate) fn take_due(tx: &mut dyn Tx, tools: &Tools) -> Result<Vec<Letter>, StoreError> {
+    let now = tools.now();
     let due = tx.query(
-        "SELECT id, address, subject, body, tries FROM outbox WHERE next_try <= ?1
+        "SELECT id, address, subject, sign_in, tries FROM outbox WHERE next_try <= ?1
          ORDER BY created_at LIMIT 20",
         params![now],
     )?;
     let mut letters = Vec::with_capacity(due.len());
     for row in due {
+        let (id, sign_in): ([u8; 16], String) = (row.at(0)?, row.at(3)?);
+        let Some(code) = sign_in::new_code(tx, tools, &sign_in)? else {
+            sent(tx, id)?;
+            continue;
+        };
         let letter = Letter {
-            id: row.at(0)?,
+            id,
             address: row.at(1)?,
             subject: row.at(2)?,
-            body: row.at(3)?,
+            body: format!("code {code}"),
             tries: row.at::<u32>(4)? + 1,
         };
         let wait = TimeDelta::seconds(15 << letter.tries.min(9));

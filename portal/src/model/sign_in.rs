@@ -34,27 +34,41 @@ pub(crate) fn start(
     rate::count(tx, &format!("sign-in:{email}"), AN_ADDRESS, now)?;
     rate::count(tx, &format!("sign-in-from:{peer}"), A_PEER, now)?;
     let id = Base64(tools.random::<16>().to_vec()).to_text();
-    let code = secret::six_digits(tools.random());
     let expires_at = now + LIFE;
     tx.execute(
-        "INSERT INTO sign_in (id, email, code_hash, tries_left, expires_at)
+        "INSERT INTO sign_in (id, email, code_hashes, tries_left, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
-            &id,
-            &email,
-            secret::code_hash(&id, &code),
-            TRIES,
-            expires_at
-        ],
+        params![&id, &email, Vec::<u8>::new(), TRIES, expires_at],
     )?;
     if !person::properties_of(tx, &email)?.is_empty() {
-        let body = format!("code {code}");
-        outbox::post(tx, tools, &email, "Your code for signing in", &body)?;
+        outbox::post_code(tx, tools, &email, &id)?;
     }
     Ok(SignInStarted {
         sign_in: id,
         expires_at,
     })
+}
+
+/// A new code for a sign-in, to be sent at once; none when the sign-in is over. Codes that were sent before still count:
+/// which of the letters arrived nobody knows.
+pub(crate) fn new_code(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    id: &str,
+) -> Result<Option<String>, StoreError> {
+    let row = tx.first(
+        "SELECT code_hashes FROM sign_in WHERE id = ?1 AND expires_at > ?2",
+        params![id, tools.now()],
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let code = secret::six_digits(tools.random());
+    let mut hashes: Vec<u8> = row.at(0)?;
+    hashes.extend(secret::code_hash(id, &code));
+    tx.execute(
+        "UPDATE sign_in SET code_hashes = ?2 WHERE id = ?1",
+        params![id, hashes],
+    )?;
+    Ok(Some(code))
 }
 
 /// What a code was good for.
@@ -75,21 +89,21 @@ pub(crate) fn check(
     now: DateTime<Utc>,
 ) -> Result<Checked, StoreError> {
     let Some(row) = tx.first(
-        "SELECT email, code_hash, tries_left, expires_at, used_by FROM sign_in WHERE id = ?1",
+        "SELECT email, code_hashes, tries_left, expires_at, used_by FROM sign_in WHERE id = ?1",
         params![id],
     )?
     else {
         return Ok(Checked::Wrong);
     };
-    let (hash, tries): (Vec<u8>, i64) = (row.at(1)?, row.at(2)?);
+    let (hashes, tries): (Vec<u8>, i64) = (row.at(1)?, row.at(2)?);
     let expires_at: DateTime<Utc> = row.at(3)?;
     let used_by: Option<String> = row.at(4)?;
     let by_another = used_by.is_some_and(|used_by| used_by != jkt);
-    if tries <= 0
-        || now >= expires_at
-        || by_another
-        || !secret::same(&hash, &secret::code_hash(id, code))
-    {
+    let given = secret::code_hash(id, code);
+    let is_one = hashes
+        .chunks(given.len())
+        .fold(false, |found, hash| found | secret::same(hash, &given));
+    if tries <= 0 || now >= expires_at || by_another || !is_one {
         tx.execute(
             "UPDATE sign_in SET tries_left = tries_left - 1 WHERE id = ?1",
             params![id],

@@ -194,6 +194,10 @@ fn changes(
     rows: &[LogRow],
     floor: i64,
 ) -> Result<Vec<Change>, Fault> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let record = property::load(tx, member.property)?;
     let mut changes: Vec<Change> = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
         let again = |later: &LogRow| later.kind == row.kind && later.id == row.id;
@@ -205,7 +209,7 @@ fn changes(
         {
             continue;
         }
-        let value = value(tx, tools, member, row.kind, &row.id)?;
+        let value = value(tx, tools, member, &record, row.kind, &row.id)?;
         if value.is_none() && (row.number <= floor || !row.personal) {
             continue;
         }
@@ -226,14 +230,13 @@ fn value(
     tx: &mut dyn Tx,
     tools: &Tools,
     member: &Member,
+    record: &property::Record,
     kind: EntityKind,
     id: &str,
 ) -> Result<Option<Entity>, Fault> {
     let property = member.property;
     Ok(match kind {
-        EntityKind::Property => Some(Entity::Property(Box::new(
-            property::load(tx, property)?.view(),
-        ))),
+        EntityKind::Property => Some(Entity::Property(Box::new(record.clone().view()))),
         EntityKind::Door => {
             let id: DoorId = parse(id)?;
             if door::is_visible(tx, member, id)? {
@@ -243,7 +246,6 @@ fn value(
             }
         }
         EntityKind::Key => {
-            let record = property::load(tx, property)?;
             let id: KeyId = parse(id)?;
             match key::load(tx, property, id)? {
                 Some(key) => key::view(tx, member, &record.calendar(), key, tools.now())?

@@ -75,8 +75,8 @@ pub(crate) async fn run(app: Shared, courier: Box<dyn Courier>) {
 
 async fn deliver(app: &Shared, courier: &dyn Courier) -> Result<(), Fault> {
     loop {
-        let now = app.tools.now();
-        let take = move |tx: &mut dyn Tx| Ok(outbox::take_due(tx, now)?);
+        let tools = app.tools.clone();
+        let take = move |tx: &mut dyn Tx| Ok(outbox::take_due(tx, &tools)?);
         let letters = app.store.write::<_, Fault, _>(take).await?;
         if letters.is_empty() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! The portal's store: every operation is one synchronous function over a [`Tx`], and waiting operations share one
 //! durable commit, each within a savepoint of its own. So no transaction is ever held by a task that can be dropped,
-//! and every write gets group commit. Why this and no ORM: `docs/adr/0004-portal-store.md`.
+//! and every write gets group commit. Why this and no ORM: `docs/adr/0009-portal-store.md`.
 //!
 //! SQL is written once for all dialects: `?N` for parameters, columns named, BIGINT for times and booleans,
 //! `INSERT … ON CONFLICT`. No operation touches two properties.

@@ -1,6 +1,6 @@
 //! Codes are accepted once over all online doors.
 
-use latchkey_protocol::api::keys::Key;
+use latchkey_protocol::api::keys::{Key, SharedLink};
 use latchkey_protocol::api::links::GuestPass;
 use latchkey_protocol::doorlink::{FromDoor, FromPortal};
 use latchkey_protocol::ids::PassId;
@@ -8,7 +8,8 @@ use latchkey_protocol::rules::Reason;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::door::{Door, Line};
+use crate::client::Device;
+use crate::door::{Door, Line, find};
 use crate::guests::{Browser, share};
 use crate::world::{STAFF, World};
 
@@ -27,13 +28,41 @@ async fn ask(line: &mut Line, pass: PassId, issued: u64) -> Option<Reason> {
     }
 }
 
+/// A QR key for both gates, and its link.
+async fn share_two(world: &World, staff: &Device) -> (Key, SharedLink) {
+    let (north, south) = (
+        find(world, staff, "North gate").await.id,
+        find(world, staff, "South gate").await.id,
+    );
+    share(world, staff, &[north, south], json!({})).await
+}
+
+#[tokio::test]
+async fn a_door_that_the_pass_does_not_name_uses_up_none_of_its_codes() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    let north = Door::install(&world, "North gate").await;
+    let south = Door::install(&world, "South gate").await;
+    let only = find(&world, &stefan, "North gate").await.id;
+    let (_, link) = share(&world, &stefan, &[only], json!({})).await;
+    let pass = Browser::open(&world, &link)
+        .bind()
+        .await
+        .ok::<GuestPass>()
+        .pass;
+    let mut north = north.connect(&world).await;
+    let mut south = south.connect(&world).await;
+    assert_eq!(ask(&mut south, pass, 100).await, Some(Reason::WrongDoor));
+    assert_eq!(ask(&mut north, pass, 100).await, None);
+}
+
 #[tokio::test]
 async fn the_first_door_wins_a_code_and_only_a_newer_one_counts_after_it() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
     let north = Door::install(&world, "North gate").await;
     let south = Door::install(&world, "South gate").await;
-    let (key, link) = share(&world, &stefan, json!({})).await;
+    let (key, link) = share_two(&world, &stefan).await;
     let mut browser = Browser::open(&world, &link);
     let pass = browser.bind().await.ok::<GuestPass>().pass;
     let mut north = north.connect(&world).await;
@@ -82,7 +111,7 @@ async fn of_two_doors_that_ask_at_once_one_wins() {
     let stefan = world.device(STAFF).await;
     let north = Door::install(&world, "North gate").await;
     let south = Door::install(&world, "South gate").await;
-    let (_, link) = share(&world, &stefan, json!({})).await;
+    let (_, link) = share_two(&world, &stefan).await;
     let pass = Browser::open(&world, &link)
         .bind()
         .await

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use latchkey_protocol::api::keys::{Key, SharedLink};
 use latchkey_protocol::api::links::{GuestPass, LinkPreview};
-use latchkey_protocol::ids::PropertyId;
+use latchkey_protocol::ids::{DoorId, PropertyId};
 use latchkey_protocol::pass::SignedPass;
 use latchkey_protocol::proof::{CredentialProof, KeyKind, Registrant};
 use latchkey_protocol::rules::Reason;
@@ -92,11 +92,15 @@ impl Browser {
     }
 }
 
-/// A QR key for the north gate with these rules, and its link.
-pub(crate) async fn share(world: &World, staff: &Device, rules: Value) -> (Key, SharedLink) {
-    let north = find(world, staff, "North gate").await.id;
+/// A QR key for these doors with these rules, and its link.
+pub(crate) async fn share(
+    world: &World,
+    staff: &Device,
+    doors: &[DoorId],
+    rules: Value,
+) -> (Key, SharedLink) {
     let draft = json!({
-        "name": "Gustav Guest", "kind": "qr", "doors": { "some": [north] }, "rules": rules,
+        "name": "Gustav Guest", "kind": "qr", "doors": { "some": doors }, "rules": rules,
     });
     let key: Key = staff.post(&world.path("/keys"), draft).await.ok();
     let path = world.path(&format!("/keys/{}/link", key.id));
@@ -104,11 +108,17 @@ pub(crate) async fn share(world: &World, staff: &Device, rules: Value) -> (Key, 
     (key, link)
 }
 
+/// One for the north gate.
+async fn share_north(world: &World, staff: &Device, rules: Value) -> (Key, SharedLink) {
+    let north = find(world, staff, "North gate").await.id;
+    share(world, staff, &[north], rules).await
+}
+
 #[tokio::test]
 async fn a_preview_binds_nothing_and_a_tap_makes_a_pass() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (key, link) = share(&world, &stefan, json!({})).await;
+    let (key, link) = share_north(&world, &stefan, json!({})).await;
     let mut browser = Browser::open(&world, &link);
     for _ in 0..3 {
         let preview: LinkPreview = browser.preview().await.ok();
@@ -151,7 +161,7 @@ async fn a_preview_binds_nothing_and_a_tap_makes_a_pass() {
 async fn a_bound_link_is_one_browsers_alone_and_a_lost_answer_comes_again() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (_, link) = share(&world, &stefan, json!({})).await;
+    let (_, link) = share_north(&world, &stefan, json!({})).await;
     let mut first = Browser::open(&world, &link);
     let mut second = Browser::open(&world, &link);
     let bound: GuestPass = first.bind().await.ok();
@@ -164,7 +174,7 @@ async fn a_bound_link_is_one_browsers_alone_and_a_lost_answer_comes_again() {
 async fn a_resent_link_ends_the_one_before_with_its_pass() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (key, link) = share(&world, &stefan, json!({})).await;
+    let (key, link) = share_north(&world, &stefan, json!({})).await;
     let mut browser = Browser::open(&world, &link);
     let old: GuestPass = browser.bind().await.ok();
     let path = world.path(&format!("/keys/{}/link", key.id));
@@ -180,7 +190,7 @@ async fn a_resent_link_ends_the_one_before_with_its_pass() {
 async fn a_withdrawn_key_ends_its_link_and_a_made_up_one_never_was() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (key, link) = share(&world, &stefan, json!({})).await;
+    let (key, link) = share_north(&world, &stefan, json!({})).await;
     let mut browser = Browser::open(&world, &link);
     browser.bind().await.ok::<GuestPass>();
     let path = world.path(&format!("/keys/{}", key.id));
@@ -195,7 +205,7 @@ async fn a_withdrawn_key_ends_its_link_and_a_made_up_one_never_was() {
 async fn a_binding_that_the_key_did_not_sign_binds_nothing() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (_, link) = share(&world, &stefan, json!({})).await;
+    let (_, link) = share_north(&world, &stefan, json!({})).await;
     let mut browser = Browser::open(&world, &link);
     let preview: LinkPreview = browser.preview().await.ok();
     let other = browser.binding(&preview, PropertyId([1; 16]));
@@ -218,7 +228,7 @@ async fn the_page_is_told_what_comes_next_and_holds_no_rules() {
         "range": { "until": "2026-11-30" },
         "windows": [{ "days": ["tue"], "from": "11:00", "to": "12:00" }],
     });
-    let (_, link) = share(&world, &stefan, rules).await;
+    let (_, link) = share_north(&world, &stefan, rules).await;
     let pass: GuestPass = Browser::open(&world, &link).bind().await.ok();
     let said: Vec<_> = pass
         .timeline
@@ -245,7 +255,7 @@ async fn the_page_is_told_what_comes_next_and_holds_no_rules() {
 async fn an_edit_that_takes_away_gives_the_page_a_new_pass_by_its_cookie() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (key, link) = share(&world, &stefan, json!({})).await;
+    let (key, link) = share_north(&world, &stefan, json!({})).await;
     let mut browser = Browser::open(&world, &link);
     let before: GuestPass = browser.bind().await.ok();
     let stream = http()
@@ -275,7 +285,7 @@ async fn an_edit_that_takes_away_gives_the_page_a_new_pass_by_its_cookie() {
 async fn a_statement_is_renewed_from_half_of_its_life_on() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let (_, link) = share(&world, &stefan, json!({})).await;
+    let (_, link) = share_north(&world, &stefan, json!({})).await;
     let mut browser = Browser::open(&world, &link);
     let first: GuestPass = browser.bind().await.ok();
     world.clock.advance(Duration::from_secs(14 * 86_400));

@@ -19,6 +19,7 @@ mod keys;
 mod openapi;
 mod outbox;
 mod problems;
+mod process;
 mod sessions;
 mod sync;
 mod time;

@@ -105,3 +105,23 @@ async fn every_type_has_a_page_and_every_answer_a_name_in_the_log() {
         .await;
     assert_eq!(written.problem(), "invalid-value");
 }
+
+#[test]
+fn the_docs_list_every_type_with_its_status_and_title() {
+    let docs = include_str!("../../../docs/problems.md");
+    for kind in ProblemType::ALL {
+        let row = format!(
+            "| `{}` | {} | {} |",
+            kind.slug(),
+            kind.status(),
+            kind.title()
+        );
+        assert!(docs.contains(&row), "docs/problems.md lacks: {row}");
+    }
+    let rows = docs.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(
+        rows,
+        ProblemType::ALL.len(),
+        "docs/problems.md lists what is no longer there"
+    );
+}
