@@ -13,60 +13,60 @@ const FEED_LENGTH: usize = 60;
 
 /// The whole board, as the page first gets it.
 #[derive(Clone, Serialize)]
-pub struct Board {
-    pub property: String,
-    pub people: usize,
-    pub doors: Vec<Tile>,
-    pub switches: Vec<Switch>,
-    pub phones: Vec<Handset>,
-    pub feed: VecDeque<Happening>,
+pub(crate) struct Board {
+    pub(crate) property: String,
+    pub(crate) people: usize,
+    pub(crate) doors: Vec<Tile>,
+    pub(crate) switches: Vec<Switch>,
+    pub(crate) phones: Vec<Handset>,
+    pub(crate) feed: VecDeque<Happening>,
 }
 
 /// A door.
 #[derive(Clone, Serialize)]
-pub struct Tile {
-    pub id: DoorId,
-    pub name: String,
-    pub place: String,
-    pub kind: DoorKind,
-    pub networked: bool,
-    pub connected: bool,
+pub(crate) struct Tile {
+    pub(crate) id: DoorId,
+    pub(crate) name: String,
+    pub(crate) place: String,
+    pub(crate) kind: DoorKind,
+    pub(crate) networked: bool,
+    pub(crate) connected: bool,
 }
 
 /// Something that can be made to fail.
 #[derive(Clone, Serialize)]
-pub struct Switch {
-    pub id: String,
-    pub label: String,
-    pub failing: bool,
+pub(crate) struct Switch {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) failing: bool,
 }
 
 /// A phone that the page may hold to a door.
 #[derive(Clone, Serialize)]
-pub struct Handset {
-    pub id: String,
-    pub label: String,
+pub(crate) struct Handset {
+    pub(crate) id: String,
+    pub(crate) label: String,
 }
 
 /// Something that happened.
 #[derive(Clone, Serialize)]
-pub struct Happening {
-    pub at: DateTime<Utc>,
+pub(crate) struct Happening {
+    pub(crate) at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub door: Option<DoorId>,
+    pub(crate) door: Option<DoorId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub opened: Option<bool>,
+    pub(crate) opened: Option<bool>,
     /// For the feed.
-    pub text: String,
+    pub(crate) text: String,
     /// For the door itself, whose name needs no repeating.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub short: Option<String>,
+    pub(crate) short: Option<String>,
 }
 
 /// What is new.
 #[derive(Clone, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Live {
+pub(crate) enum Live {
     Happening { happening: Happening },
     Connected { door: DoorId, connected: bool },
     Switch { id: String, failing: bool },
@@ -74,30 +74,47 @@ pub enum Live {
 
 /// The board that all write to and every open page reads.
 #[derive(Clone)]
-pub struct SharedBoard {
+pub(crate) struct SharedBoard {
     board: Arc<Mutex<Board>>,
     live: broadcast::Sender<Live>,
 }
 
 impl SharedBoard {
-    pub fn new(board: Board) -> Self {
-        Self { board: Arc::new(Mutex::new(board)), live: broadcast::channel(256).0 }
+    pub(crate) fn new(board: Board) -> Self {
+        Self {
+            board: Arc::new(Mutex::new(board)),
+            live: broadcast::channel(256).0,
+        }
     }
 
     /// The board now, and all that comes after it.
-    pub fn follow(&self) -> (Board, broadcast::Receiver<Live>) {
+    pub(crate) fn follow(&self) -> (Board, broadcast::Receiver<Live>) {
         let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         (board.clone(), self.live.subscribe())
     }
 
-    pub fn happened(&self, happening: Happening) {
-        self.change(Live::Happening { happening: happening.clone() }, |board| {
-            board.feed.push_front(happening);
-            board.feed.truncate(FEED_LENGTH);
-        });
+    pub(crate) fn happened(&self, happening: Happening) {
+        self.change(
+            Live::Happening {
+                happening: happening.clone(),
+            },
+            |board| {
+                board.feed.push_front(happening);
+                board.feed.truncate(FEED_LENGTH);
+            },
+        );
     }
 
-    pub fn connected(&self, door: DoorId, connected: bool) {
+    /// Another phone that the page may hold to a door. Pages that are open already see it when they load again.
+    pub(crate) fn add_phone(&self, phone: Handset) {
+        self.board
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .phones
+            .push(phone);
+    }
+
+    pub(crate) fn connected(&self, door: DoorId, connected: bool) {
         self.change(Live::Connected { door, connected }, |board| {
             if let Some(tile) = board.doors.iter_mut().find(|tile| tile.id == door) {
                 tile.connected = connected;
@@ -105,12 +122,18 @@ impl SharedBoard {
         });
     }
 
-    pub fn switched(&self, id: &str, failing: bool) {
-        self.change(Live::Switch { id: id.to_owned(), failing }, |board| {
-            if let Some(switch) = board.switches.iter_mut().find(|switch| switch.id == id) {
-                switch.failing = failing;
-            }
-        });
+    pub(crate) fn switched(&self, id: &str, failing: bool) {
+        self.change(
+            Live::Switch {
+                id: id.to_owned(),
+                failing,
+            },
+            |board| {
+                if let Some(switch) = board.switches.iter_mut().find(|switch| switch.id == id) {
+                    switch.failing = failing;
+                }
+            },
+        );
     }
 
     /// Under one lock, so that no page misses what falls between its first look and what follows.

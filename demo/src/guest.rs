@@ -2,7 +2,7 @@
 //! The page itself is tested in a real browser (`tests/browser`).
 
 use aliro::crypto::{PublicKey, Signature};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
 use latchkey_env::SharedClock;
 use latchkey_protocol::api::links::{BindLink, GuestPass, LinkPreview, PreviewLink};
 use latchkey_protocol::code::{Code, IssueTime};
@@ -12,24 +12,27 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
 /// A browser that has bound a link.
-pub struct Browser {
-    http: reqwest::Client,
-    portal: String,
-    cookie: String,
+pub(crate) struct Browser {
     key: EcdsaKeyPair,
     clock: SharedClock,
     /// What the page holds.
-    pub pass: GuestPass,
+    pass: GuestPass,
 }
 
 impl Browser {
     /// Opens a link and taps "Use on this phone".
-    pub async fn open(link: &str, http: reqwest::Client, clock: SharedClock) -> Result<Self> {
+    pub(crate) async fn open(
+        link: &str,
+        http: &reqwest::Client,
+        clock: SharedClock,
+    ) -> Result<Self> {
         let (page, token) = link.split_once('#').context("the link has no token")?;
         let portal = page.trim_end_matches("/g/").to_owned();
         let preview: LinkPreview = http
             .post(format!("{portal}/v1/links/preview"))
-            .json(&PreviewLink { token: token.to_owned() })
+            .json(&PreviewLink {
+                token: token.to_owned(),
+            })
             .send()
             .await?
             .error_for_status()?
@@ -55,42 +58,27 @@ impl Browser {
             .send()
             .await?
             .error_for_status()?;
-        let cookie = answer
-            .headers()
-            .get(reqwest::header::SET_COOKIE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .context("the portal set no cookie")?
-            .to_owned();
         let pass = answer.json().await?;
-        Ok(Self { http, portal, cookie, key, clock, pass })
+        Ok(Self { key, clock, pass })
     }
 
     /// What the page would show now: short, or with the pass's statement behind it.
-    pub fn code(&self, long: bool) -> Result<String> {
+    pub(crate) fn code(&self, long: bool) -> Result<String> {
         let issued = IssueTime::from_unix_ms(self.clock.now().timestamp_millis().try_into()?);
-        let signature = sign(&self.key, &Code::to_be_signed(self.pass.property, self.pass.pass, issued))?;
-        let statement = long.then(|| SignedPass::from_bytes(self.pass.statement.as_ref())).transpose()?;
-        Ok(Code { pass: self.pass.pass, issued, signature, statement }.to_text())
-    }
-
-    /// Asks the portal again, as the page does when it is told of a change. Whether the pass is still good.
-    pub async fn refresh(&mut self) -> Result<bool> {
-        let answer = self
-            .http
-            .get(format!("{}/v1/guest/pass", self.portal))
-            .header(reqwest::header::COOKIE, &self.cookie)
-            .send()
-            .await?;
-        match answer.status().as_u16() {
-            200 => {
-                self.pass = answer.json().await?;
-                ensure!(self.pass.property_name != "", "the pass has no property");
-                Ok(true)
-            }
-            401 | 410 => Ok(false),
-            status => bail!("the portal answered {status}"),
+        let signature = sign(
+            &self.key,
+            &Code::to_be_signed(self.pass.property, self.pass.pass, issued),
+        )?;
+        let statement = long
+            .then(|| SignedPass::from_bytes(self.pass.statement.as_ref()))
+            .transpose()?;
+        Ok(Code {
+            pass: self.pass.pass,
+            issued,
+            signature,
+            statement,
         }
+        .to_text())
     }
 }
 
@@ -103,6 +91,8 @@ fn make_key() -> Result<EcdsaKeyPair> {
 }
 
 fn sign(key: &EcdsaKeyPair, message: &[u8]) -> Result<Signature> {
-    let signature = key.sign(&SystemRandom::new(), message).map_err(|_| anyhow::anyhow!("the key did not sign"))?;
+    let signature = key
+        .sign(&SystemRandom::new(), message)
+        .map_err(|_| anyhow::anyhow!("the key did not sign"))?;
     Ok(Signature::from_slice(signature.as_ref())?)
 }

@@ -25,11 +25,16 @@ use crate::estate::Estate;
 const PAGE: &str = include_str!("../page/dist/page.html");
 
 /// Serves the page until the task is dropped; answers with where.
-pub async fn serve(estate: Arc<Estate>) -> Result<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
+pub(crate) async fn serve(
+    estate: Arc<Estate>,
+) -> Result<(SocketAddr, impl Future<Output = std::io::Result<()>>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
     let router = Router::new()
-        .route("/", get(|| async { ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE) }))
+        .route(
+            "/",
+            get(|| async { ([(CONTENT_TYPE, "text/html; charset=utf-8")], PAGE) }),
+        )
         .route("/board", get(board))
         .route("/live", get(live))
         .route("/switch", post(switch))
@@ -49,7 +54,11 @@ async fn only_this_page(request: axum::extract::Request, next: Next) -> Response
     let host = text(HOST).unwrap_or_default();
     let local = host.starts_with("127.0.0.1:") || host.starts_with("localhost:");
     let same = text(ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(host));
-    if local && same { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
+    if local && same {
+        next.run(request).await
+    } else {
+        StatusCode::FORBIDDEN.into_response()
+    }
 }
 
 /// What went wrong, in words for the feed.
@@ -71,7 +80,9 @@ async fn board(State(estate): State<Arc<Estate>>) -> Json<Board> {
     Json(estate.board().follow().0)
 }
 
-async fn live(State(estate): State<Arc<Estate>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn live(
+    State(estate): State<Arc<Estate>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let (_, live) = estate.board().follow();
     let events = stream::unfold(live, |mut live| async {
         loop {
@@ -93,7 +104,10 @@ struct SwitchBody {
     failing: bool,
 }
 
-async fn switch(State(estate): State<Arc<Estate>>, Json(body): Json<SwitchBody>) -> Result<StatusCode, Fault> {
+async fn switch(
+    State(estate): State<Arc<Estate>>,
+    Json(body): Json<SwitchBody>,
+) -> Result<StatusCode, Fault> {
     estate.set_failing(&body.id, body.failing).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -104,7 +118,10 @@ struct ScanBody {
     text: String,
 }
 
-async fn scan(State(estate): State<Arc<Estate>>, Json(body): Json<ScanBody>) -> Result<StatusCode, Fault> {
+async fn scan(
+    State(estate): State<Arc<Estate>>,
+    Json(body): Json<ScanBody>,
+) -> Result<StatusCode, Fault> {
     estate.show_code(body.door, &body.text).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -115,7 +132,10 @@ struct UnlockBody {
     door: DoorId,
 }
 
-async fn unlock(State(estate): State<Arc<Estate>>, Json(body): Json<UnlockBody>) -> Result<StatusCode, Fault> {
+async fn unlock(
+    State(estate): State<Arc<Estate>>,
+    Json(body): Json<UnlockBody>,
+) -> Result<StatusCode, Fault> {
     estate.hold_phone_to(&body.phone, body.door).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -126,5 +146,7 @@ struct Invitation {
 }
 
 async fn invite(State(estate): State<Arc<Estate>>) -> Result<Json<Invitation>, Fault> {
-    Ok(Json(Invitation { url: estate.invite_guest().await? }))
+    Ok(Json(Invitation {
+        url: estate.invite_guest().await?,
+    }))
 }

@@ -9,16 +9,16 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
 /// A running role. It ends when this is dropped.
-pub struct Role {
+pub(crate) struct Role {
     child: Child,
     stdin: ChildStdin,
     /// What it prints, line by line; closed when it ends.
-    pub lines: mpsc::UnboundedReceiver<String>,
+    pub(crate) lines: mpsc::UnboundedReceiver<String>,
 }
 
 impl Role {
     /// Starts this binary with these arguments. What it logs goes to a file beside the property's other files.
-    pub fn start(arguments: &[String], log: &Path) -> Result<Self> {
+    pub(crate) fn start(arguments: &[String], log: &Path) -> Result<Self> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -43,22 +43,37 @@ impl Role {
                 }
             }
         });
-        Ok(Self { child, stdin, lines })
+        Ok(Self {
+            child,
+            stdin,
+            lines,
+        })
     }
 
     /// Writes a line to its input.
-    pub async fn say(&mut self, line: &str) -> Result<()> {
-        self.stdin.write_all(format!("{line}\n").as_bytes()).await.context("the role has ended")?;
+    pub(crate) async fn say(&mut self, line: &str) -> Result<()> {
+        self.stdin
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .context("the role has ended")?;
         self.stdin.flush().await.context("the role has ended")
     }
 
     /// Waits for its end; whether it ended well.
-    pub async fn succeeded(&mut self) -> Result<bool> {
-        Ok(self.child.wait().await.context("the role cannot be waited for")?.success())
+    pub(crate) async fn succeeded(&mut self) -> Result<bool> {
+        Ok(self
+            .child
+            .wait()
+            .await
+            .context("the role cannot be waited for")?
+            .success())
     }
 
     /// Pulls its power: no chance to tidy up.
-    pub async fn kill(mut self) -> Result<()> {
-        self.child.kill().await.context("the role cannot be stopped")
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        self.child
+            .kill()
+            .await
+            .context("the role cannot be stopped")
     }
 }

@@ -8,9 +8,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// A cuttable line to one address. It ends when this is dropped.
-pub struct Wire {
+pub(crate) struct Wire {
     /// Where this end is.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     up: watch::Sender<bool>,
     target: watch::Sender<Option<SocketAddr>>,
     task: tokio::task::JoinHandle<()>,
@@ -18,8 +18,10 @@ pub struct Wire {
 
 impl Wire {
     /// Opens this end on a free port of the loopback; it leads nowhere yet.
-    pub async fn open() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free on the loopback")?;
+    pub(crate) async fn open() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("no port is free on the loopback")?;
         let addr = listener.local_addr()?;
         let (up, up_seen) = watch::channel(true);
         let (target, target_seen) = watch::channel(None);
@@ -31,22 +33,22 @@ impl Wire {
                 }
             }
         });
-        Ok(Self { addr, up, target, task })
+        Ok(Self {
+            addr,
+            up,
+            target,
+            task,
+        })
     }
 
     /// Leads it to an address.
-    pub fn lead_to(&self, far: SocketAddr) {
+    pub(crate) fn lead_to(&self, far: SocketAddr) {
         self.target.send_replace(Some(far));
     }
 
     /// Cuts it, connections that stand included, or mends it.
-    pub fn set_up(&self, up: bool) {
+    pub(crate) fn set_up(&self, up: bool) {
         self.up.send_replace(up);
-    }
-
-    /// Whether it stands.
-    pub fn is_up(&self) -> bool {
-        *self.up.borrow()
     }
 }
 
@@ -57,7 +59,9 @@ impl Drop for Wire {
 }
 
 async fn carry(mut near: TcpStream, far: SocketAddr, mut up: watch::Receiver<bool>) {
-    let Ok(mut far) = TcpStream::connect(far).await else { return };
+    let Ok(mut far) = TcpStream::connect(far).await else {
+        return;
+    };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     tokio::select! {
         _ = copy_bidirectional(&mut near, &mut far) => {}

@@ -17,18 +17,26 @@ const MAIL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Mail that the portal printed, by address.
 #[derive(Clone, Default)]
-pub struct Mailbox {
+pub(crate) struct Mailbox {
     latest: Arc<Mutex<HashMap<String, String>>>,
     news: Arc<Notify>,
+    follower: Arc<Mutex<Option<Follower>>>,
 }
+
+type Follower = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 impl Mailbox {
     /// Takes the sign-in code that was sent to an address last, once.
-    pub async fn take_code(&self, clock: &SharedClock, address: &str) -> Result<String> {
+    pub(crate) async fn take_code(&self, clock: &SharedClock, address: &str) -> Result<String> {
         let wait = async {
             loop {
                 let news = self.news.notified();
-                if let Some(code) = self.latest.lock().unwrap_or_else(PoisonError::into_inner).remove(address) {
+                if let Some(code) = self
+                    .latest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(address)
+                {
                     return code;
                 }
                 news.await;
@@ -39,11 +47,22 @@ impl Mailbox {
             .with_context(|| format!("no mail came for {address}; see the portal's log"))
     }
 
+    /// Calls back with each code from now on.
+    pub(crate) fn follow(&self, tell: impl Fn(&str, &str) + Send + Sync + 'static) {
+        *self.follower.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(tell));
+    }
+
     /// `mail to ADDRESS: code 123456`.
     fn read(&self, line: &str) {
-        let Some((address, code)) = line.strip_prefix("mail to ").and_then(|rest| rest.split_once(": code ")) else {
+        let Some((address, code)) = line
+            .strip_prefix("mail to ")
+            .and_then(|rest| rest.split_once(": code "))
+        else {
             return;
         };
+        if let Some(tell) = &*self.follower.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell(address, code.trim());
+        }
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         latest.insert(address.to_owned(), code.trim().to_owned());
         drop(latest);
@@ -52,7 +71,7 @@ impl Mailbox {
 }
 
 /// The portal's process.
-pub struct Portal {
+pub(crate) struct Portal {
     folder: PathBuf,
     public_url: String,
     clock: SharedClock,
@@ -64,9 +83,22 @@ pub struct Portal {
 
 impl Portal {
     /// Makes the property from its file. The portal does not run yet.
-    pub async fn create(file: &Path, folder: &Path, public_url: String, clock: SharedClock) -> Result<Self> {
-        let arguments = ["portal", "property", "create", "--from", &path(file)?, "--data", &path(&folder.join("portal"))?]
-            .map(str::to_owned);
+    pub(crate) async fn create(
+        file: &Path,
+        folder: &Path,
+        public_url: String,
+        clock: SharedClock,
+    ) -> Result<Self> {
+        let arguments = [
+            "portal",
+            "property",
+            "create",
+            "--from",
+            &path(file)?,
+            "--data",
+            &path(&folder.join("portal"))?,
+        ]
+        .map(str::to_owned);
         let mut role = Role::start(&arguments, &folder.join("portal.log"))?;
         let mut said = Vec::new();
         while let Some(line) = role.lines.recv().await {
@@ -76,26 +108,40 @@ impl Portal {
             let log = std::fs::read_to_string(folder.join("portal.log")).unwrap_or_default();
             bail!("the property file {} was refused\n{log}", file.display());
         }
-        Ok(Self { folder: folder.to_owned(), public_url, clock, mailbox: Mailbox::default(), addr: None, running: None })
+        Ok(Self {
+            folder: folder.to_owned(),
+            public_url,
+            clock,
+            mailbox: Mailbox::default(),
+            addr: None,
+            running: None,
+        })
     }
 
     /// Where its mail arrives.
-    pub fn mailbox(&self) -> Mailbox {
+    pub(crate) fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
     }
 
     /// Starts it, again at the same address, and waits until it listens.
-    pub async fn start(&mut self) -> Result<SocketAddr> {
+    pub(crate) async fn start(&mut self) -> Result<SocketAddr> {
         let listen = self.addr.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
         let arguments = [
-            "portal", "serve", "--data", &path(&self.folder.join("portal"))?,
-            "--listen", &listen.to_string(), "--public-url", &self.public_url,
+            "portal",
+            "serve",
+            "--data",
+            &path(&self.folder.join("portal"))?,
+            "--listen",
+            &listen.to_string(),
+            "--public-url",
+            &self.public_url,
         ]
         .map(str::to_owned);
         let mut role = Role::start(&arguments, &self.folder.join("portal.log"))?;
         let (listening, mut heard) = watch::channel(None);
         let mailbox = self.mailbox.clone();
-        let mut lines = std::mem::replace(&mut role.lines, tokio::sync::mpsc::unbounded_channel().1);
+        let mut lines =
+            std::mem::replace(&mut role.lines, tokio::sync::mpsc::unbounded_channel().1);
         tokio::spawn(async move {
             while let Some(line) = lines.recv().await {
                 match line.strip_prefix("listening on http://").map(str::parse) {
@@ -104,19 +150,30 @@ impl Portal {
                 }
             }
         });
-        let heard = async { heard.wait_for(Option::is_some).await.ok().and_then(|addr| *addr) };
+        let heard = async {
+            heard
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|addr| *addr)
+        };
         let addr: SocketAddr = latchkey_env::timeout(&self.clock, START_LIMIT, heard)
             .await
             .ok()
             .flatten()
-            .with_context(|| format!("the portal did not start; see {}", self.folder.join("portal.log").display()))?;
+            .with_context(|| {
+                format!(
+                    "the portal did not start; see {}",
+                    self.folder.join("portal.log").display()
+                )
+            })?;
         self.addr = Some(addr);
         self.running = Some(role);
         Ok(addr)
     }
 
     /// Pulls its power.
-    pub async fn stop(&mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         match self.running.take() {
             Some(role) => role.kill().await,
             None => Ok(()),
@@ -124,11 +181,13 @@ impl Portal {
     }
 
     /// Whether it runs.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.running.is_some()
     }
 }
 
 pub(super) fn path(path: &Path) -> Result<String> {
-    path.to_str().map(str::to_owned).with_context(|| format!("{} is not a path in Unicode", path.display()))
+    path.to_str()
+        .map(str::to_owned)
+        .with_context(|| format!("{} is not a path in Unicode", path.display()))
 }

@@ -15,7 +15,7 @@ const NO: Style = AnsiColor::Yellow.on_default().bold();
 /// How something ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub(crate) enum Ending {
     /// A door opened.
     Opened,
     /// A door refused, as it should.
@@ -27,14 +27,28 @@ pub enum Ending {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
-    Chapter { number: usize, title: &'a str },
-    Step { ending: Ending, who: &'a str, what: &'a str, milliseconds: Option<u64> },
-    Note { text: &'a str },
-    End { chapters: usize, steps: usize, milliseconds: u64 },
+    Chapter {
+        number: usize,
+        title: &'a str,
+    },
+    Step {
+        ending: Ending,
+        who: &'a str,
+        what: &'a str,
+        milliseconds: Option<u64>,
+    },
+    Note {
+        text: &'a str,
+    },
+    End {
+        chapters: usize,
+        steps: usize,
+        milliseconds: u64,
+    },
 }
 
 /// Tells the tour.
-pub struct Narrator {
+pub(crate) struct Narrator {
     json: bool,
     clock: SharedClock,
     started: Duration,
@@ -43,45 +57,84 @@ pub struct Narrator {
 }
 
 impl Narrator {
-    pub fn new(clock: SharedClock, json: bool) -> Self {
+    pub(crate) fn new(clock: SharedClock, json: bool) -> Self {
         let started = clock.monotonic();
-        Self { json, clock, started, chapters: 0, steps: 0 }
+        Self {
+            json,
+            clock,
+            started,
+            chapters: 0,
+            steps: 0,
+        }
     }
 
     /// Begins a chapter.
-    pub fn chapter(&mut self, title: &str) {
+    pub(crate) fn chapter(&mut self, title: &str) {
         self.chapters += 1;
         let number = self.chapters;
-        self.print(&Line::Chapter { number, title }, || format!("\n{BOLD}{number:>2}  {title}{BOLD:#}"));
-    }
-
-    /// Tells one step.
-    pub fn step(&mut self, ending: Ending, who: &str, what: &str, took: Option<Duration>) {
-        self.steps += 1;
-        let milliseconds = took.map(|took| took.as_millis().try_into().unwrap_or(u64::MAX));
-        self.print(&Line::Step { ending, who, what, milliseconds }, || {
-            let (style, sign) = match ending {
-                Ending::Opened => (YES, "✓"),
-                Ending::Refused => (NO, "✗"),
-                Ending::Done => (SOFT, "·"),
-            };
-            let time = milliseconds.map(|ms| format!("{SOFT}{:>8}{SOFT:#}", duration(ms))).unwrap_or_default();
-            let what = match ending {
-                Ending::Done => what.to_owned(),
-                Ending::Opened | Ending::Refused => format!("{style}{what}{style:#}"),
-            };
-            let gap = 92_usize.saturating_sub(6 + columns(who) + 2 + columns(&plain(&what)));
-            format!("    {style}{sign}{style:#} {who}  {what}{:gap$}{time}", "")
+        self.print(&Line::Chapter { number, title }, || {
+            format!("\n{BOLD}{number:>2}  {title}{BOLD:#}")
         });
     }
 
+    /// Tells one step.
+    pub(crate) fn step(&mut self, ending: Ending, who: &str, what: &str, took: Option<Duration>) {
+        self.steps += 1;
+        let milliseconds = took.map(|took| took.as_millis().try_into().unwrap_or(u64::MAX));
+        self.print(
+            &Line::Step {
+                ending,
+                who,
+                what,
+                milliseconds,
+            },
+            || {
+                let (style, sign) = match ending {
+                    Ending::Opened => (YES, "✓"),
+                    Ending::Refused => (NO, "✗"),
+                    Ending::Done => (SOFT, "·"),
+                };
+                let time = milliseconds
+                    .map(|ms| format!("{SOFT}{:>8}{SOFT:#}", duration(ms)))
+                    .unwrap_or_default();
+                let what = match ending {
+                    Ending::Done => what.to_owned(),
+                    Ending::Opened | Ending::Refused => format!("{style}{what}{style:#}"),
+                };
+                let gap = 92_usize.saturating_sub(6 + columns(who) + 2 + columns(&plain(&what)));
+                format!("    {style}{sign}{style:#} {who}  {what}{:gap$}{time}", "")
+            },
+        );
+    }
+
+    /// Tells how far something has come.
+    pub(crate) fn progress(&mut self, text: &str) {
+        let took = self.clock.monotonic().saturating_sub(self.started);
+        self.step(Ending::Done, "Start", text, Some(took));
+    }
+
+    /// Says where to go on.
+    pub(crate) fn invitation(&self, page: std::net::SocketAddr, portal: &str) {
+        // A reader that has gone away is no fault of the demo's.
+        let _ = writeln!(
+            anstream::stdout(),
+            "\n{BOLD}The property stays up. Open its page:{BOLD:#}  http://{page}/\n\
+             \n  A phone of your own, in another terminal:\
+             \n    cargo run -- phone sign-in akua.boateng@mail.example\
+             \n  The portal's API: {portal}/openapi.json\
+             \n  Sign-in codes from its mail appear below. Ctrl-C ends everything.\n"
+        );
+    }
+
     /// Says why it matters.
-    pub fn note(&mut self, text: &str) {
-        self.print(&Line::Note { text }, || format!("      {SOFT}{text}{SOFT:#}"));
+    pub(crate) fn note(&mut self, text: &str) {
+        self.print(&Line::Note { text }, || {
+            format!("      {SOFT}{text}{SOFT:#}")
+        });
     }
 
     /// Ends the tour.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let took = self.clock.monotonic().saturating_sub(self.started);
         let milliseconds = took.as_millis().try_into().unwrap_or(u64::MAX);
         let (chapters, steps) = (self.chapters, self.steps);
@@ -91,7 +144,11 @@ impl Narrator {
     }
 
     fn print(&self, line: &Line<'_>, for_people: impl FnOnce() -> String) {
-        let text = if self.json { serde_json::to_string(line).unwrap_or_default() } else { for_people() };
+        let text = if self.json {
+            serde_json::to_string(line).unwrap_or_default()
+        } else {
+            for_people()
+        };
         // A reader that has gone away, `| head` say, is no fault of the tour's.
         let _ = writeln!(anstream::stdout(), "{text}");
     }
