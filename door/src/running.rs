@@ -1,7 +1,7 @@
 //! A controller at work.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use latchkey_env::ticks;
@@ -80,6 +80,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     closed: mpsc::Receiver<Closed>,
+    /// What happened before anybody could ask for it: the line may be up by then.
+    from_start: Mutex<Option<broadcast::Receiver<Report>>>,
 }
 
 impl Running {
@@ -101,6 +103,7 @@ impl Running {
             .map_err(StartError::Listen)?;
         let (open, closed) = mpsc::channel(1);
         let door = Arc::new(Door::new(env, keys, installed, inner, config.strike, open));
+        let from_start = Mutex::new(Some(door.reports()));
         let (stop, stopped) = watch::channel(false);
         let carriers = Arc::new(Carriers::new(stopped.clone()));
         let mut tasks = JoinSet::new();
@@ -128,6 +131,7 @@ impl Running {
             stop,
             tasks,
             closed,
+            from_start,
         })
     }
 
@@ -143,10 +147,13 @@ impl Running {
         self.stream_addr
     }
 
-    /// What happens from now on.
-    #[must_use]
+    /// What happens: from the start for whoever asks first, from now on for the others.
     pub fn reports(&self) -> broadcast::Receiver<Report> {
-        self.door.reports()
+        let mut from_start = self
+            .from_start
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        from_start.take().unwrap_or_else(|| self.door.reports())
     }
 
     /// A reader at the door has read this line of text.
