@@ -69,6 +69,7 @@ CREATE TABLE rate (
     bucket TEXT NOT NULL,
     slot BIGINT NOT NULL,
     count BIGINT NOT NULL,
+    until BIGINT NOT NULL,
     PRIMARY KEY (bucket, slot)
 );
 

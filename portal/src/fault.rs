@@ -89,8 +89,11 @@ impl Fault {
     pub(crate) const fn kind(&self) -> ProblemType {
         match self {
             Self::Refused { kind, .. } => *kind,
+            // What it can never sign is a fault of ours: nobody need come back for it.
+            Self::Signer(SignerError::NotSignable(_)) | Self::Store(_) | Self::Internal(_) => {
+                ProblemType::Internal
+            }
             Self::Signer(_) => ProblemType::SignerUnavailable,
-            Self::Store(_) | Self::Internal(_) => ProblemType::Internal,
         }
     }
 }

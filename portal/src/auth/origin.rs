@@ -16,6 +16,11 @@ impl Origin {
         format!("{}{path}", self.0.as_str().trim_end_matches('/'))
     }
 
+    /// `path` as browsers see it: below whatever the public URL has.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.0.path().trim_end_matches('/'))
+    }
+
     /// Whether browsers keep cookies of it for secure connections only.
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
@@ -65,6 +70,7 @@ mod tests {
     #[test]
     fn a_proof_names_this_portal_and_this_path() {
         let origin = Origin::new(Url::parse("https://keys.example/portal/").unwrap());
+        assert_eq!(origin.path("/v1/guest"), "/portal/v1/guest");
         assert!(origin.is("https://keys.example/portal/v1/me", "/v1/me"));
         assert!(origin.is("https://keys.example:443/portal/v1/me?x=1#y", "/v1/me"));
         assert!(origin.is("wss://keys.example/portal/v1/me", "/v1/me"));

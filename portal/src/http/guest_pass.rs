@@ -20,8 +20,11 @@ pub(super) fn cookie(app: &Shared, token: &str) -> String {
     } else {
         ""
     };
-    let max_age = guest::COOKIE_LIFE.num_seconds();
-    format!("{NAME}={token}; Path=/v1/guest; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}")
+    let (path, max_age) = (
+        app.origin.path("/v1/guest"),
+        guest::COOKIE_LIFE.num_seconds(),
+    );
+    format!("{NAME}={token}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// The token in a guest's cookie.

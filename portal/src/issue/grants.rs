@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use aliro::document::issuer::SALT_LEN;
 use chrono::{DateTime, Utc};
 use latchkey_protocol::api::keys::KeyKind;
 use latchkey_protocol::api::sync::{EntityKind, GrantEntity};
-use latchkey_protocol::grant::{KeyAt, Place, Rights};
-use latchkey_protocol::ids::{CredentialId, DoorId, DoorNumber, ElementId, KeyId, PropertyId};
+use latchkey_protocol::grant::{self, GrantError, GrantRequest, KeyAt, Lifetime, Place, Rights};
+use latchkey_protocol::ids::{
+    CredentialId, DoorId, DoorNumber, ElementId, KeyId, PersonId, PropertyId,
+};
 use latchkey_protocol::rules::AccessRules;
 
 use super::{Because, Revoked, Round, compare};
@@ -57,7 +60,7 @@ pub(super) fn remake(
     held: &Credential,
     due: bool,
 ) -> Result<(), Fault> {
-    let wanted = wanted(round, tx, held)?;
+    let wanted = wanted(round, tx, held.person)?;
     let standing = standing(tx, round.property.id, held.id)?;
     let (elements, changed) = reconcile(round, tx, held, standing, &wanted)?;
     if changed || due {
@@ -74,10 +77,47 @@ pub(super) fn end_all(round: &mut Round, tx: &mut dyn Tx, held: &Credential) -> 
     keep_documents(round, tx, held, &[], None)
 }
 
-fn wanted(round: &Round, tx: &mut dyn Tx, held: &Credential) -> Result<Vec<Wanted>, Fault> {
+/// Refuses a change after which no grant could hold all keys of a person, whether they have a phone yet or not.
+pub(super) fn must_fit_person(
+    round: &Round,
+    tx: &mut dyn Tx,
+    person: PersonId,
+) -> Result<(), Fault> {
+    let wanted = wanted(round, tx, person)?;
+    let keys: Vec<KeyAt> = wanted
+        .into_iter()
+        .map(|wish| KeyAt {
+            place: wish.place,
+            id: ElementId(round.tools.random()),
+            rules: wish.rules,
+            rights: Rights::NONE,
+        })
+        .collect();
+    // Nothing is signed, so any key will do for issuer and holder.
+    let any = credential::public_key(&round.property.issuer_key)?;
+    let request = GrantRequest {
+        issuer: &any,
+        holder: &any,
+        keys: &keys,
+        offsets: &round.property.offsets,
+        lifetime: Lifetime {
+            signed: round.tools.now().timestamp(),
+            seconds: round.property.grant_lifetime,
+            iteration: 0,
+        },
+    };
+    match grant::prepare(&request, || [0; SALT_LEN]) {
+        Err(GrantError::TooManyKeys(_)) => {
+            Err(Fault::invalid(SignerError::TooManyKeys.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wanted(round: &Round, tx: &mut dyn Tx, person: PersonId) -> Result<Vec<Wanted>, Fault> {
     let property = round.property.id;
     let mut wanted = Vec::new();
-    for key in key::held_by(tx, property, held.person)? {
+    for key in key::held_by(tx, property, person)? {
         if key.kind != KeyKind::Mobile
             || !key.is_alive(&round.property.calendar(), round.tools.now())
         {

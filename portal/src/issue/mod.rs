@@ -66,6 +66,7 @@ impl Round {
         persons: &BTreeSet<PersonId>,
     ) -> Result<(), Fault> {
         for person in persons {
+            grants::must_fit_person(self, tx, *person)?;
             for held in credential::of_person(tx, self.property.id, *person, CredentialUse::Access)?
             {
                 self.grants_of(tx, &held)?;

@@ -7,7 +7,7 @@ use latchkey_protocol::ids::PropertyId;
 use super::{Round, grants, passes, statements};
 use crate::fault::Fault;
 use crate::model::change::{self, Audience};
-use crate::model::property;
+use crate::model::{event, property};
 use crate::store::Tx;
 use crate::tools::Tools;
 use crate::zone;
@@ -15,6 +15,7 @@ use crate::zone;
 /// Renews what is due at a property.
 pub(crate) fn run(tx: &mut dyn Tx, tools: &Tools, id: PropertyId) -> Result<(), Fault> {
     renew_zone(tx, tools, id)?;
+    event::forget_news(tx, id, tools.now())?;
     let mut round = Round::begin(tx, tools, id)?;
     grants::renew_due(&mut round, tx)?;
     passes::renew_due(&mut round, tx)?;

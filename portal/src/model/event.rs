@@ -1,6 +1,6 @@
 //! What happened at doors: kept once by the door's own id, resolved to person and key by what the door named.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::Page;
 use latchkey_protocol::api::events::{Event, Means};
 use latchkey_protocol::api::sync::EntityKind;
@@ -141,11 +141,15 @@ fn who(
     }
 }
 
-/// An event, for those who may see it.
+/// How long an event is news: a first sync brings no older ones (the list has all).
+const NEWS: TimeDelta = TimeDelta::days(30);
+
+/// An event that is news, for those who may see it.
 pub(crate) fn visible(
     tx: &mut dyn Tx,
     member: &Member,
     id: EventId,
+    now: DateTime<Utc>,
 ) -> Result<Option<Event>, StoreError> {
     let row = tx.first(
         "SELECT ordinal, id, at_ms, received_at, clock_unsure, door, denied, means, person, key_id
@@ -154,8 +158,23 @@ pub(crate) fn visible(
     )?;
     let Some(row) = row else { return Ok(None) };
     let event = from_row(&row)?;
-    let sees = member.may(Action::ViewAudit) || event.person == Some(member.person);
+    let sees = (member.may(Action::ViewAudit) || event.person == Some(member.person))
+        && event.received_at > now - NEWS;
     Ok(sees.then_some(event))
+}
+
+/// Takes events that are no news any more out of the change log.
+pub(crate) fn forget_news(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM change_log WHERE property = ?1 AND kind = 'event' AND number <= COALESCE(
+             (SELECT MAX(ordinal) FROM event WHERE property = ?1 AND received_at <= ?2), 0)",
+        params![property, now - NEWS],
+    )?;
+    Ok(())
 }
 
 /// A page of the events that the caller may see.

@@ -1,6 +1,6 @@
 //! What is over is forgotten. Runs by itself.
 
-use super::{challenge, guest, idempotency, offer, replay, session, sign_in};
+use super::{challenge, guest, idempotency, offer, rate, replay, session, sign_in};
 use crate::fault::Fault;
 use crate::store::Tx;
 use crate::tools::Tools;
@@ -9,6 +9,7 @@ use crate::tools::Tools;
 pub(crate) fn run(tx: &mut dyn Tx, tools: &Tools) -> Result<(), Fault> {
     let now = tools.now();
     replay::forget(tx, now)?;
+    rate::forget(tx, now)?;
     sign_in::forget(tx, now)?;
     session::forget(tx, now)?;
     offer::forget(tx, now)?;

@@ -19,6 +19,9 @@ use crate::issue::Round;
 use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
+/// Doors that one key names: a pass holds no more.
+const MOST_DOORS: usize = 400;
+
 /// Issues a key.
 pub(crate) fn issue(
     tx: &mut dyn Tx,
@@ -228,6 +231,11 @@ pub(crate) fn check(
         }
         KeyDoors::Some(doors) => Some(doors.iter().copied().collect::<BTreeSet<_>>()),
     };
+    if doors.as_ref().is_some_and(|doors| doors.len() > MOST_DOORS) {
+        return Err(Fault::invalid(format!(
+            "`doors` may name at most {MOST_DOORS} doors: use \"all\", or several keys"
+        )));
+    }
     for id in doors.iter().flatten() {
         if door::load(tx, property, *id)?.is_none() {
             return Err(Fault::invalid(format!("`doors`: there is no door {id}")));

@@ -21,9 +21,9 @@ pub(crate) fn count(
 ) -> Result<(), Fault> {
     let slot = now.timestamp().div_euclid(limit.seconds);
     tx.execute(
-        "INSERT INTO rate (bucket, slot, count) VALUES (?1, ?2, 1)
+        "INSERT INTO rate (bucket, slot, count, until) VALUES (?1, ?2, 1, ?3)
          ON CONFLICT (bucket, slot) DO UPDATE SET count = rate.count + 1",
-        params![bucket, slot],
+        params![bucket, slot, (slot + 1) * limit.seconds],
     )?;
     let count: i64 = tx
         .first(
@@ -36,5 +36,11 @@ pub(crate) fn count(
         let left = (slot + 1) * limit.seconds - now.timestamp();
         return Err(Fault::too_many(u32::try_from(left).unwrap_or(u32::MAX)));
     }
+    Ok(())
+}
+
+/// Forgets slots that are over.
+pub(crate) fn forget(tx: &mut dyn Tx, now: DateTime<Utc>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM rate WHERE until <= ?1", params![now])?;
     Ok(())
 }

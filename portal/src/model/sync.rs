@@ -258,9 +258,8 @@ fn value(
             person::load(tx, property, id)?.map(|person| Entity::Person(Box::new(person)))
         }
         EntityKind::Person => None,
-        EntityKind::Event => {
-            event::visible(tx, member, parse(id)?)?.map(|event| Entity::Event(Box::new(event)))
-        }
+        EntityKind::Event => event::visible(tx, member, parse(id)?, tools.now())?
+            .map(|event| Entity::Event(Box::new(event))),
         EntityKind::Grant => {
             let (credential, index) = id
                 .split_once('.')

@@ -188,3 +188,34 @@ async fn a_property_is_not_there_for_those_who_do_not_belong_to_it() {
         assert_eq!(answer.problem(), "not-found", "{path}");
     }
 }
+
+#[tokio::test]
+async fn more_keys_at_a_door_than_a_grant_can_hold_are_refused_before_there_is_a_phone() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    let draft = |n: u32, draft: &Value| {
+        let mut draft = draft.clone();
+        // Each with eight windows of its own: no two fit into one element.
+        let windows = (0..8).map(|hour| {
+            json!({ "days": ["mon"], "from": format!("{hour:02}:{n:02}"), "to": format!("{hour:02}:30") })
+        });
+        draft["rules"] = json!({ "windows": windows.collect::<Vec<_>>() });
+        draft
+    };
+    let plain = self::draft(&world, &stefan, "Rita Resident", "South gate").await;
+    for n in 0..4 {
+        let answer = stefan.post(&world.path("/keys"), draft(n, &plain)).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+    let fifth = stefan.post(&world.path("/keys"), draft(4, &plain)).await;
+    assert_eq!(fifth.problem(), "invalid-value");
+    assert!(fifth.text().contains("too many keys"), "{}", fifth.text());
+    let rita = world.device(RESIDENT).await;
+    let key = crate::client::Key::new();
+    rita.register(
+        &world,
+        latchkey_protocol::proof::KeyKind::AccessCredential,
+        &key,
+    )
+    .await;
+}

@@ -22,4 +22,6 @@ mod problems;
 mod process;
 mod sessions;
 mod sync;
+mod tenants;
 mod time;
+mod tls;
