@@ -14,7 +14,7 @@ use super::{Gone, Goodbye, send};
 use crate::app::woken;
 use crate::fault::Fault;
 use crate::http::Shared;
-use crate::model::{code_check, door, door_state, event};
+use crate::model::{code_check, controller, door, door_state, event};
 use crate::store::{Tx, Wake};
 
 /// A ping goes out this often; one that is not answered by the next ends the line.
@@ -186,17 +186,12 @@ impl Talk {
             }
             FromDoor::TimeChallenge { nonce } => {
                 let nonce = nonce.to_array().map_err(|_| End::Goodbye(PROTOCOL))?;
-                // On a store's thread: the signer may wait for its files.
-                let sign = move |_: &mut dyn Tx| Ok(tools.signer.time(property, door, nonce)?);
-                match self.app.store.read::<_, Fault, _>(sign).await {
+                let answer =
+                    move |tx: &mut dyn Tx| controller::time(tx, &tools, property, door, nonce);
+                match self.app.store.write(answer).await {
                     Ok(answer) => {
-                        send(
-                            socket,
-                            &FromPortal::Time {
-                                answer: answer.into(),
-                            },
-                        )
-                        .await?
+                        let answer = answer.into();
+                        send(socket, &FromPortal::Time { answer }).await?;
                     }
                     // The door asks again.
                     Err(error) => tracing::error!(%error, "a door got no time"),

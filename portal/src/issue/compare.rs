@@ -91,4 +91,55 @@ mod tests {
     ) {
         assert_eq!(takes_away(&rules(before), &rules(after)), takes);
     }
+
+    mod sound {
+        use chrono::{DateTime, TimeDelta, Utc};
+        use latchkey_protocol::rules::{Calendar, Facts, Holidays, Offsets, Span, verdict};
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Rules that often differ in little: few hours, few days, ranges around two weeks of 2026.
+        fn rules() -> impl Strategy<Value = AccessRules> {
+            let hours = prop::sample::select(vec!["00:00", "06:00", "09:00", "17:00", "22:00"]);
+            let days = prop::sample::subsequence(vec!["mon", "tue", "sat", "sun"], 1..=3);
+            let window = (days, hours.clone(), hours).prop_map(
+                |(days, from, to)| serde_json::json!({ "days": days, "from": from, "to": to }),
+            );
+            let from = prop::option::of(prop::sample::select(vec!["2026-03-02", "2026-03-04"]));
+            let until =
+                prop::option::of(prop::sample::select(vec!["2026-03-08T12:00", "2026-03-10"]));
+            let windows = prop::collection::vec(window, 0..3);
+            (from, until, windows, any::<bool>()).prop_map(|(from, until, windows, closed)| {
+                let mut range = serde_json::Map::new();
+                range.extend(from.map(|from| ("from".to_owned(), from.into())));
+                range.extend(until.map(|until| ("until".to_owned(), until.into())));
+                serde_json::from_value(serde_json::json!({
+                    "range": range, "windows": windows, "closed_on_holidays": closed,
+                }))
+                .unwrap()
+            })
+        }
+
+        proptest! {
+            // One pair in fifteen only adds.
+            #![proptest_config(ProptestConfig { max_global_rejects: 100_000, ..ProptestConfig::default() })]
+            #[test]
+            fn what_is_said_to_add_only_never_closes_an_hour(before in rules(), after in rules()) {
+                prop_assume!(!takes_away(&before, &after));
+                let start: DateTime<Utc> = "2026-02-28T00:00:00Z".parse().unwrap();
+                let span = Span { from: start, until: start + TimeDelta::days(30) };
+                let offsets = Offsets::new("UTC", "2026a", span, 0, []).unwrap();
+                let holidays = ["2026-03-03", "2026-03-07"].map(|day| day.parse().unwrap());
+                let holidays = Holidays::new(holidays).unwrap();
+                let calendar = Calendar { offsets: &offsets, holidays: &holidays };
+                for half_hours in 0..(14 * 48) {
+                    let at = Facts::at(start + TimeDelta::minutes(30 * half_hours));
+                    if verdict(&before, &calendar, &at).is_ok() {
+                        prop_assert_eq!(verdict(&after, &calendar, &at), Ok(()), "{:?}", at);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -100,6 +100,19 @@ pub(crate) fn install(
     Ok(answer)
 }
 
+/// Signs the time over a door's nonce.
+pub(crate) fn time(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: PropertyId,
+    door: DoorId,
+    nonce: [u8; 16],
+) -> Result<Vec<u8>, Fault> {
+    let answer = tools.signer.time(property, door, nonce)?;
+    audit::write(tx, tools, property, None, "sign.time", &door.to_string())?;
+    Ok(answer)
+}
+
 fn enter(
     tx: &mut dyn Tx,
     tools: &Tools,
@@ -131,6 +144,8 @@ fn enter(
     let certificate = tools
         .signer
         .certificate(property, door, generation, offer.reader_key)?;
+    let subject = format!("{door} {}", generation.0);
+    audit::write(tx, tools, property, None, "sign.certificate", &subject)?;
     tx.execute(
         "INSERT INTO controller (property, door, generation, reader_key, sealing_key, certificate,
              installed_by, installed_at)
@@ -152,7 +167,6 @@ fn enter(
         params![property, door, generation.0, address],
     )?;
     door::tell(tx, property, door)?;
-    let subject = format!("{door} {}", generation.0);
     audit::write(
         tx,
         tools,
@@ -189,7 +203,7 @@ fn package(
         let series = statements::after(tx, id, addressee, epoch, 0, u32::MAX)?;
         all.extend(series.into_iter().map(|(_, statement)| Base64(statement)));
     }
-    let time = tools.signer.time(id, door, offer.challenge.nonce)?;
+    let time = time(tx, tools, id, door, offer.challenge.nonce)?;
     let package = Package {
         property: id,
         door,

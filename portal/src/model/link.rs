@@ -38,8 +38,13 @@ pub(crate) fn share(
     }
     key_write::must_to_all(tx, member, Action::EditKey, key.kind, &Default::default())?;
     let property = member.property;
-    end_all(tx, property, id, tools.now())?;
     let mut round = Round::begin(tx, tools, property)?;
+    if !key.is_alive(&round.property.calendar(), tools.now()) {
+        return Err(Fault::conflict(
+            "this key is over: give it a later end first",
+        ));
+    }
+    end_all(tx, property, id, tools.now())?;
     passes::end_of_key(&mut round, tx, id)?;
     round.finish(tx)?;
     let link = LinkId(tools.random());

@@ -296,3 +296,21 @@ async fn a_statement_is_renewed_from_half_of_its_life_on() {
     assert_eq!(first.pass, renewed.pass);
     assert!(renewed.statement_until > first.statement_until);
 }
+
+#[tokio::test]
+async fn a_key_that_is_over_has_no_link_to_share() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    let rules = json!({ "range": { "until": "2026-11-24T10:05" } });
+    let (key, link) = share_north(&world, &stefan, rules).await;
+    world.clock.advance(Duration::from_secs(300));
+    assert_eq!(
+        Browser::open(&world, &link).preview().await.problem(),
+        "link-ended"
+    );
+    let path = world.path(&format!("/keys/{}/link", key.id));
+    assert_eq!(
+        stefan.call(Method::POST, &path, None).await.problem(),
+        "conflict"
+    );
+}

@@ -190,3 +190,27 @@ fn a_file_with_a_mistake_makes_nothing_and_says_where() {
     let said = String::from_utf8_lossy(&made.stderr);
     assert!(said.contains("did you mean `Europe/Berlin`"), "{said}");
 }
+
+#[test]
+fn a_row_of_the_audit_chain_that_was_altered_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    create(folder.path());
+    let data = folder.path().join("data");
+    let database = rusqlite::Connection::open(data.join("portal.db")).unwrap();
+    let altered = database
+        .execute(
+            "UPDATE audit SET subject = 'somebody else' WHERE number = 3",
+            [],
+        )
+        .unwrap();
+    assert_eq!(altered, 1);
+    drop(database);
+    let audit = program()
+        .args(["audit", "--data"])
+        .arg(data)
+        .output()
+        .unwrap();
+    assert!(!audit.status.success());
+    let said = String::from_utf8_lossy(&audit.stderr);
+    assert!(said.contains("broken at row 3"), "{said}");
+}
