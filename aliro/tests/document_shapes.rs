@@ -6,7 +6,7 @@ mod documents;
 use aliro::document::issuer::AccessDocument;
 use aliro::document::{
     AccessData, AccessRule, Capabilities, DeviceRequest, DeviceResponse, DocumentError, IssuerName,
-    MAX_ASKED, Pattern, RawDocument, Recurrence, RevocationData, Schedule,
+    MAX_ASKED, MAX_ELEMENTS, Pattern, RawDocument, Recurrence, RevocationData, Schedule,
 };
 use ciborium::value::Value;
 use documents::forge::{Parts, encode, forge, map, member, put, remove};
@@ -53,12 +53,20 @@ fn documents_of_another_shape_are_malformed() {
         );
     }
     assert_eq!(in_item("9", "ignored".into()), Ok(()));
-    let twice = |parts: &mut Parts| {
-        let mut second = parts.items[0].clone();
-        put(&mut second, "1", 2.into());
-        parts.items.push(second);
+    let again_as = |identifier: &'static str| {
+        move |parts: &mut Parts| {
+            let mut second = parts.items[0].clone();
+            put(&mut second, "1", 2.into());
+            put(&mut second, "3", identifier.into());
+            parts.items.push(second);
+        }
     };
-    assert!(decoded(twice).is_err(), "one identifier twice");
+    assert_eq!(decoded(again_as("floor2")), Ok(()));
+    assert_eq!(
+        decoded(again_as("floor1")),
+        Err(DocumentError::Malformed("IssuerSigned namespaces")),
+        "one identifier twice"
+    );
     let mso = |edit: fn(&mut Value)| decoded(move |parts| edit(&mut parts.mso));
     for key in ["1", "2", "5", "6", "7"] {
         let without = decoded(|parts| remove(&mut parts.mso, key));
@@ -376,6 +384,14 @@ fn what_no_reader_would_take_is_not_issued() {
     assert_eq!(outcome(with(&["a", "a"])), identifiers);
     assert_eq!(outcome(with(&["a", ""])), identifiers);
     assert_eq!(outcome(with(&["a", "b"])), Ok(()));
+    let many: Vec<String> = (0..=MAX_ELEMENTS)
+        .map(|number| number.to_string())
+        .collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(outcome(with(&many[1..])), Ok(()));
+    assert_eq!(outcome(with(&many)), Err(DocumentError::TooComplex));
+    let fullest = signed_access(&with(&many[1..]), &issuer());
+    assert_eq!(fullest.identifiers().count(), MAX_ELEMENTS);
     let no_certificate = AccessDocument {
         issuer: IssuerName::Certificate(vec![0x30, 0x00]),
         ..access(&issuer(), &credential())

@@ -58,9 +58,10 @@ impl Parts {
     pub fn signed_by(mut self, issuer: &Key) -> Vec<u8> {
         let items: Vec<Value> = self.items.iter().map(tagged).collect();
         if self.fresh_digests {
-            let digests = self.items.iter().zip(&items).map(|(item, tagged)| {
-                let id = item.as_map().expect("a map")[0].1.clone();
-                (id, Value::Bytes(super::sha256(&encode(tagged))))
+            let digests = self.items.iter().zip(&items).filter_map(|(item, tagged)| {
+                let members = item.as_map()?;
+                let (_, id) = members.iter().find(|(name, _)| *name == Value::from("1"))?;
+                Some((id.clone(), Value::Bytes(super::sha256(&encode(tagged)))))
             });
             let digests = Value::Map(digests.collect());
             *member(&mut self.mso, "3") = Value::Map(vec![(self.namespace.clone(), digests)]);
