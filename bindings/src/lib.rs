@@ -3,6 +3,7 @@
 
 mod code;
 mod error;
+mod follow;
 mod keystore;
 mod mirror;
 mod phone;
@@ -12,6 +13,7 @@ mod views;
 
 pub use code::Code;
 pub use error::{InvalidInput, KeystoreFault, LatchkeyError, Refusal, Side, WalletFault};
+pub use follow::{ChangeKind, Follow, PhoneChange};
 pub use keystore::{DeviceKey, KeyUse, KeystoreError, Protection, SealingKeyStore};
 pub use phone::{PendingSignIn, Phone, SyncFailure, SyncReport};
 pub use reason::DenialReason;

@@ -146,6 +146,19 @@ class PropertyTest {
     }
 
     @Test
+    fun `who follows hears that everything is up to date, and can stop waiting`() = runBlocking {
+        phone.follow().use { follow ->
+            val portal = phone.properties().single().portalUrl
+            var change = follow.next()
+            // What other tests did at the doors arrives first.
+            while (change is PhoneChange.Changed) change = follow.next()
+            assertEquals(PhoneChange.UpToDate(portal), change)
+            val waiting = launch { follow.next() }
+            waiting.cancelAndJoin()
+        }
+    }
+
+    @Test
     fun `a wrong code signs nobody in`() = runBlocking {
         val pending = phone.signInStart(property.portalUrl, "olga@juniper.example")
         val right = property.code("olga@juniper.example")
