@@ -3,23 +3,17 @@
 use std::collections::BTreeSet;
 
 use aliro::document::issuer::SALT_LEN;
-use chrono::{DateTime, Utc};
 use latchkey_protocol::api::keys::KeyKind;
-use latchkey_protocol::api::sync::{EntityKind, GrantEntity};
 use latchkey_protocol::grant::{self, GrantError, GrantRequest, KeyAt, Lifetime, Place, Rights};
-use latchkey_protocol::ids::{
-    CredentialId, DoorId, DoorNumber, ElementId, KeyId, PersonId, PropertyId,
-};
+use latchkey_protocol::ids::{CredentialId, DoorNumber, ElementId, KeyId, PersonId, PropertyId};
 use latchkey_protocol::rules::AccessRules;
 
-use super::{Because, Revoked, Round, compare};
+use super::elements::{Element, close, make, set_rules, standing};
+use super::{Because, Revoked, Round, compare, documents};
 use crate::fault::Fault;
-use crate::model::change::{self, Audience};
 use crate::model::credential::{self, Record as Credential};
-use crate::model::member::Member;
-use crate::model::property::{json, text};
 use crate::model::{audit, key};
-use crate::signer::{GrantDraft, SignedGrant, SignerError};
+use crate::signer::{GrantDraft, SignerError};
 use crate::store::{StoreError, Tx, params};
 
 /// Windows of one key: four elements at a door hold eight Schedules each, two of which bound the range.
@@ -33,17 +27,6 @@ pub(crate) fn must_fit(rules: &AccessRules) -> Result<(), Fault> {
         )));
     }
     Ok(())
-}
-
-/// What a credential's element stands for.
-#[derive(Debug, Clone)]
-struct Element {
-    id: ElementId,
-    key: KeyId,
-    place: Place,
-    rules: AccessRules,
-    /// Its own id, or that of an element that it has joined.
-    stands_in: ElementId,
 }
 
 /// A key of the holder at one place, as it must be now.
@@ -74,7 +57,7 @@ pub(super) fn end_all(round: &mut Round, tx: &mut dyn Tx, held: &Credential) -> 
     for element in standing(tx, round.property.id, held.id)? {
         end(round, tx, &element, Because::Withdrawn)?;
     }
-    keep_documents(round, tx, held, &[], None)
+    documents::keep(round, tx, held, &[], None)
 }
 
 /// Refuses a change after which no grant could hold all keys of a person, whether they have a phone yet or not.
@@ -225,7 +208,7 @@ fn sign(
 ) -> Result<(), Fault> {
     let property = round.property.id;
     if elements.is_empty() {
-        return keep_documents(round, tx, held, elements, None);
+        return documents::keep(round, tx, held, elements, None);
     }
     let signed_after = tx
         .first(
@@ -264,107 +247,7 @@ fn sign(
     }
     let subject = format!("{} {} {}", held.id, grant.signed, grant.documents.len());
     audit::write(tx, &round.tools, property, None, "sign.grant", &subject)?;
-    keep_documents(round, tx, held, elements, Some(&grant))
-}
-
-/// Keeps the documents and tells the phone; those that are no longer there stay as empty rows, so that `signed` never
-/// goes back.
-fn keep_documents(
-    round: &Round,
-    tx: &mut dyn Tx,
-    held: &Credential,
-    elements: &[Element],
-    grant: Option<&SignedGrant>,
-) -> Result<(), Fault> {
-    let (property, now) = (round.property.id, round.tools.now());
-    let documents = grant.map_or(&[][..], |grant| &grant.documents);
-    let signed = grant.map_or(0, |grant| grant.signed);
-    for (index, document) in (0i64..).zip(documents) {
-        let keys: BTreeSet<KeyId> = document.keys.iter().map(|at| elements[*at].key).collect();
-        let half = (document.valid_until - now) / 2;
-        tx.execute(
-            "INSERT INTO grant_document
-                 (property, credential, idx, doors, keys, document, signed, renew_at, valid_until)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (property, credential, idx) DO UPDATE SET doors = excluded.doors,
-                 keys = excluded.keys, document = excluded.document, signed = excluded.signed,
-                 renew_at = excluded.renew_at, valid_until = excluded.valid_until",
-            params![
-                property,
-                held.id,
-                index,
-                text(&document.doors, "doors")?,
-                text(&keys, "keys")?,
-                &document.document,
-                signed,
-                now + half,
-                document.valid_until
-            ],
-        )?;
-        tell(tx, property, held, index)?;
-    }
-    let surplus = tx.query(
-        "SELECT idx FROM grant_document
-         WHERE property = ?1 AND credential = ?2 AND idx >= ?3 AND valid_until > 0",
-        params![property, held.id, documents.len() as i64],
-    )?;
-    for row in surplus {
-        let index: i64 = row.at(0)?;
-        tx.execute(
-            "UPDATE grant_document SET doors = '[]', keys = '[]', document = ?4, renew_at = ?5,
-                 valid_until = 0
-             WHERE property = ?1 AND credential = ?2 AND idx = ?3",
-            params![property, held.id, index, Vec::<u8>::new(), i64::MAX],
-        )?;
-        tell(tx, property, held, index)?;
-    }
-    Ok(())
-}
-
-fn tell(
-    tx: &mut dyn Tx,
-    property: PropertyId,
-    held: &Credential,
-    index: i64,
-) -> Result<(), StoreError> {
-    let id = format!("{}.{index}", held.id);
-    change::tell(
-        tx,
-        property,
-        Audience::Device(held.device),
-        EntityKind::Grant,
-        &id,
-    )
-}
-
-fn make(
-    round: &Round,
-    tx: &mut dyn Tx,
-    held: &Credential,
-    key: KeyId,
-    place: Place,
-    rules: &AccessRules,
-) -> Result<Element, Fault> {
-    let id = ElementId(round.tools.random());
-    tx.execute(
-        "INSERT INTO element (property, id, credential, key_id, door, rules, stands_in)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?2)",
-        params![
-            round.property.id,
-            id,
-            held.id,
-            key,
-            number_of(place),
-            text(rules, "rules")?
-        ],
-    )?;
-    Ok(Element {
-        id,
-        key,
-        place,
-        rules: rules.clone(),
-        stands_in: id,
-    })
+    documents::keep(round, tx, held, elements, Some(&grant))
 }
 
 /// Ends an element: revoked, unless its key is over by its own rules.
@@ -389,51 +272,6 @@ fn end(
     Ok(())
 }
 
-fn close(round: &Round, tx: &mut dyn Tx, element: &Element) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE element SET ended_at = ?3 WHERE property = ?1 AND id = ?2",
-        params![round.property.id, element.id, round.tools.now()],
-    )?;
-    Ok(())
-}
-
-fn set_rules(
-    tx: &mut dyn Tx,
-    property: PropertyId,
-    id: ElementId,
-    rules: &AccessRules,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE element SET rules = ?3 WHERE property = ?1 AND id = ?2",
-        params![property, id, text(rules, "rules")?],
-    )?;
-    Ok(())
-}
-
-fn standing(
-    tx: &mut dyn Tx,
-    property: PropertyId,
-    credential: CredentialId,
-) -> Result<Vec<Element>, StoreError> {
-    tx.query(
-        "SELECT id, key_id, door, rules, stands_in FROM element
-         WHERE property = ?1 AND credential = ?2 AND ended_at IS NULL",
-        params![property, credential],
-    )?
-    .iter()
-    .map(|row| {
-        let door: Option<u16> = row.at(2)?;
-        Ok(Element {
-            id: row.at(0)?,
-            key: row.at(1)?,
-            place: door.map_or(Place::AllDoors, |number| Place::Door(DoorNumber(number))),
-            rules: json(&row.at::<String>(3)?, "rules of an element")?,
-            stands_in: row.at(4)?,
-        })
-    })
-    .collect()
-}
-
 fn numbers_of(
     tx: &mut dyn Tx,
     property: PropertyId,
@@ -448,50 +286,6 @@ fn numbers_of(
     .iter()
     .map(|row| row.at(0).map(DoorNumber))
     .collect()
-}
-
-const fn number_of(place: Place) -> Option<u16> {
-    match place {
-        Place::AllDoors => None,
-        Place::Door(number) => Some(number.0),
-    }
-}
-
-/// A document as its phone sees it.
-pub(crate) fn entity(
-    tx: &mut dyn Tx,
-    member: &Member,
-    credential: CredentialId,
-    index: u16,
-) -> Result<Option<GrantEntity>, StoreError> {
-    let held = credential::load(tx, member.property, credential)?;
-    if held.is_none_or(|held| held.device != member.device) {
-        return Ok(None);
-    }
-    let row = tx.first(
-        "SELECT doors, keys, document, valid_until FROM grant_document
-         WHERE property = ?1 AND credential = ?2 AND idx = ?3 AND valid_until > 0",
-        params![member.property, credential, index],
-    )?;
-    let Some(row) = row else { return Ok(None) };
-    let numbers: Vec<DoorNumber> = json(&row.at::<String>(0)?, "doors of a grant")?;
-    let mut doors: Vec<DoorId> = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let door = tx.first(
-            "SELECT id FROM door WHERE property = ?1 AND number = ?2",
-            params![member.property, number.0],
-        )?;
-        doors.extend(door.map(|row| row.at::<DoorId>(0)).transpose()?);
-    }
-    let valid_until: DateTime<Utc> = row.at(3)?;
-    Ok(Some(GrantEntity {
-        credential,
-        index,
-        doors,
-        keys: json(&row.at::<String>(1)?, "keys of a grant")?,
-        document: row.at::<Vec<u8>>(2)?.into(),
-        valid_until,
-    }))
 }
 
 /// Renews what is due at this property.

@@ -5,7 +5,7 @@ use latchkey_protocol::rules::Reason;
 
 use super::door;
 use crate::fault::Fault;
-use crate::issue::passes;
+use crate::issue::pass_rows;
 use crate::issue::statements::as_i64;
 use crate::store::{Tx, Wake, params};
 
@@ -32,7 +32,7 @@ pub(crate) fn check(
     if ended {
         return Ok(Some(Reason::Revoked));
     }
-    let Some(standing) = passes::load(tx, property, pass)? else {
+    let Some(standing) = pass_rows::load(tx, property, pass)? else {
         return Ok(Some(Reason::Revoked));
     };
     // A door that the pass does not name must not use up its codes.
@@ -48,7 +48,7 @@ pub(crate) fn check(
     if set == 0 {
         return Ok(Some(Reason::CodeUsedBefore));
     }
-    passes::tell_holder(tx, property, &standing)?;
+    pass_rows::tell_holder(tx, property, &standing)?;
     tx.wake(Wake::Guests(property));
     Ok(None)
 }

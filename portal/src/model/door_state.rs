@@ -7,7 +7,7 @@ use latchkey_protocol::ids::PropertyId;
 
 use super::{controller, door, key_write, property};
 use crate::fault::Fault;
-use crate::issue::passes;
+use crate::issue::pass_rows;
 use crate::issue::statements::as_i64;
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
@@ -92,8 +92,8 @@ fn keep(tx: &mut dyn Tx, tools: &Tools, state: &DoorState, bytes: &[u8]) -> Resu
     }
     door::had_contact(tx, property, door, now)?;
     if state.statements.epoch == property::epoch(tx, property)? {
-        for pass in passes::between(tx, property, known_up_to, state.statements.all)? {
-            passes::tell_holder(tx, property, &pass)?;
+        for pass in pass_rows::between(tx, property, known_up_to, state.statements.all)? {
+            pass_rows::tell_holder(tx, property, &pass)?;
         }
     }
     tx.wake(Wake::Guests(property));

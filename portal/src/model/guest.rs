@@ -10,7 +10,7 @@ use super::{door, key, property};
 use crate::auth::secret;
 use crate::fault::Fault;
 use crate::issue::Round;
-use crate::issue::passes::{self, Record as Pass};
+use crate::issue::pass_rows::{self, Record as Pass};
 use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
@@ -33,7 +33,7 @@ pub(crate) fn pass_of_link(
         params![property, link],
     )?;
     let Some(row) = row else { return Ok(None) };
-    passes::load(tx, property, row.at::<PassId>(0)?)
+    pass_rows::load(tx, property, row.at::<PassId>(0)?)
 }
 
 /// All that the page needs. Renews the pass's statement when that is due.
@@ -52,7 +52,7 @@ pub(crate) fn show(tx: &mut dyn Tx, tools: &Tools, cookie: &str) -> Result<Guest
     let property = property::load(tx, id)?;
     let key = key::load(tx, id, pass.key)?.ok_or(StoreError::Unreadable("key"))?;
     let now = tools.now();
-    let known = passes::known_at(tx, id, &pass)?;
+    let known = pass_rows::known_at(tx, id, &pass)?;
     let doors = door::all(tx, id)?
         .into_iter()
         .filter(|door| pass.opens(door.number));

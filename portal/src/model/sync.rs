@@ -19,7 +19,7 @@ use super::member::Member;
 use super::property;
 use super::{door, event, key, person};
 use crate::fault::Fault;
-use crate::issue::{grants, passes, revocations, statements};
+use crate::issue::{documents, pass_rows, revocations, statements};
 use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
@@ -268,12 +268,12 @@ fn value(
             let index = index
                 .parse()
                 .map_err(|_| StoreError::Unreadable("grant id"))?;
-            let entity: Option<GrantEntity> = grants::entity(tx, member, credential, index)?;
+            let entity: Option<GrantEntity> = documents::entity(tx, member, credential, index)?;
             entity.map(Entity::Grant)
         }
         EntityKind::Pass => {
             let id: PassId = parse(id)?;
-            let entity: Option<PassEntity> = passes::entity(tx, member, id)?;
+            let entity: Option<PassEntity> = pass_rows::entity(tx, member, id)?;
             entity.map(Entity::Pass)
         }
         EntityKind::Revocation => {
