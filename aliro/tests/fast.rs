@@ -272,6 +272,9 @@ fn private_carriers_have_it_and_the_keyless_flow_over_ble_has_not() {
             assert_eq!(seen.opened, 1, "{seen:?}");
             assert_eq!(seen.device_third_party, [b"result".to_vec()]);
             let phase = seen.authenticated.unwrap().phase;
+            // AUTH0 follows the opening; its first value says what is asked.
+            let asked = seen.wire[1].1[9..12] == [0x41, 1, 1];
+            assert_eq!(asked, interface == PRIVATE);
             let expected = if visit == 0 {
                 Phase::Standard
             } else {

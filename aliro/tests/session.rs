@@ -597,6 +597,59 @@ fn calls_out_of_turn_change_nothing() {
     assert_eq!(pair.run(faithful).opened, 1);
 }
 
+#[test]
+fn in_clear_nothing_is_believed_but_busy_and_error() {
+    let installation = Installation::new();
+    // Completed, status changed, third-party: of a reader that proved nothing.
+    for clear in [
+        vec![2, 3, 0, 4, 0, 2, 0x40, 0],
+        vec![2, 2, 0, 4, 0, 2, 6, 1],
+        vec![4, 0, 0, 2, b'h', b'i'],
+    ] {
+        let common::Pair { mut device, .. } = installation.pair();
+        device.start_rke().unwrap();
+        let events = device.on_message(&clear);
+        let malformed = device::Event::Failed(device::Failure::Malformed);
+        assert!(events.contains(&malformed), "{events:?}");
+        assert!(device.rke_request(Action::Unsecure).is_err());
+    }
+    // A request, third-party: of a device that proved nothing, before and
+    // after it opened.
+    for clear in [vec![2, 4, 0, 3, 0, 1, 1], vec![4, 0, 0, 2, b'h', b'i']] {
+        for opened in [false, true] {
+            let common::Pair {
+                mut reader,
+                mut device,
+                ..
+            } = installation.pair();
+            if opened {
+                let device::Event::Send(initiate) = &device.start_rke().unwrap()[0] else {
+                    panic!("no opening");
+                };
+                reader.on_message(initiate);
+            }
+            let events = reader.on_message(&clear);
+            let out_of_order = reader::Event::Failed(reader::Failure::OutOfOrder);
+            assert!(events.contains(&out_of_order), "{events:?}");
+        }
+    }
+}
+
+#[test]
+fn while_documents_are_due_nothing_is_decided() {
+    let installation = Installation::new();
+    let (mut reader, device) = up_to(&installation, |event| {
+        matches!(event, reader::Event::Authenticated(_))
+    });
+    assert_eq!(reader.request_documents(b"request").unwrap().len(), 1);
+    assert!(reader.request_documents(b"request").is_err());
+    let state = ReaderState::Secured;
+    assert!(reader.complete(state, Reporting::None).is_err());
+    assert!(reader.refuse(ReaderStatus::EXPIRED).is_err());
+    assert!(reader.prove().is_err());
+    assert!(!reader.is_closed() && !device.is_closed());
+}
+
 fn any_message() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop::collection::vec(any::<u8>(), 0..80);
     let command = (0u8..5, any::<u8>(), payload).prop_map(|(which, byte, data)| {
