@@ -4,19 +4,20 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aliro::apdu::{Command, Limits};
 use aliro::command::{
     Cryptogram, ExchangeCommand, ExchangeResult, Policy, ReaderStatus, Signaling, StatusWord, ins,
 };
-use aliro::crypto::{PublicKey, RingEntropy};
-use aliro::device::{self, BoundedMemory, CardEvent, Disclosure, GroupBinding, Memory as _, Trust};
+use aliro::crypto::RingEntropy;
+use aliro::device::{self, BoundedMemory, CardEvent, GroupBinding, Memory as _, Trust};
 use aliro::identifier::{Interface, ReaderIdentifier};
-use aliro::mailbox::{Content, Mailboxes, NotStored, Operation, Request, Session};
+use aliro::mailbox::{Operation, Session};
 use aliro::proprietary::ExtendedLength;
 use aliro::reader::CertificateDelivery;
 use aliro::tlv;
+use common::mailbox::{mailbox, read, request, with_mailbox};
 use common::tool::ToolReader;
 use common::{Installation, untouched};
 
@@ -183,48 +184,6 @@ fn nfc_ud_select_response_ud_info_tag() {
     tool(&Installation::new()).standard();
 }
 
-struct OneMailbox(Mutex<Content>);
-
-impl Mailboxes for OneMailbox {
-    fn load(&self, _: &PublicKey) -> Option<Content> {
-        Some(self.0.lock().unwrap().clone())
-    }
-
-    fn store(&self, _: &PublicKey, bytes: &[u8]) -> Result<(), NotStored> {
-        self.0.lock().unwrap().bytes = bytes.to_vec();
-        Ok(())
-    }
-}
-
-fn mailbox() -> Arc<OneMailbox> {
-    Arc::new(OneMailbox(Mutex::new(Content {
-        bytes: (0..0x400).map(|at| at as u8).collect(),
-        readable: true,
-        writable: true,
-    })))
-}
-
-/// A tool with a channel to a device with a mailbox.
-fn with_mailbox<'a>(installation: &'a Installation, mailbox: &Arc<OneMailbox>) -> ToolReader<'a> {
-    let card = installation.card(None).with_mailboxes(mailbox.clone());
-    let mut tool = ToolReader::new(installation, card);
-    tool.disclosure.signaling = Signaling::MAILBOX_READABLE | Signaling::MAILBOX_WRITABLE;
-    let answer = tool.standard();
-    assert_eq!(answer.signaling, Some(tool.disclosure.signaling));
-    tool
-}
-
-fn request(session: Session, operations: Vec<Operation>) -> ExchangeCommand {
-    ExchangeCommand::mailbox(Request {
-        session,
-        operations,
-    })
-}
-
-fn read(offset: u16, length: u16) -> Operation {
-    Operation::Read { offset, length }
-}
-
 #[test]
 fn nfc_ud_exchange_read_request() {
     let installation = Installation::new();
@@ -354,13 +313,6 @@ fn begin_chain(tool: &mut ToolReader<'_>, ins: u8, data: &[u8]) {
     assert_eq!(tool.apdu(&apdu), [0x90, 0x00]);
 }
 
-/// After a failure nothing goes on, but CONTROL FLOW is taken.
-fn ended(tool: &mut ToolReader<'_>) {
-    let auth1 = Command::aliro(ins::AUTH1, vec![0x41, 1, 1]);
-    assert_ne!(tool.command(auth1).status, StatusWord::OK);
-    assert_eq!(tool.control_flow().status, StatusWord::OK);
-}
-
 #[test]
 fn nfc_ud_neg_auth0_chaining_not_completed() {
     let installation = Installation::new();
@@ -370,7 +322,7 @@ fn nfc_ud_neg_auth0_chaining_not_completed() {
     begin_chain(&mut tool, ins::AUTH0, &auth0);
     let auth1 = Command::aliro(ins::AUTH1, vec![0x41, 1, 1]);
     assert_eq!(tool.command(auth1).status, StatusWord::CHAIN_BROKEN);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -416,7 +368,7 @@ fn nfc_ud_neg_auth0_unknown_reader_id() {
     auth1.signature = tool.signature(auth0.reader);
     let refused = tool.auth1_with(auth1.encode()).unwrap_err();
     assert_eq!(refused.status, StatusWord::SECURITY);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -428,7 +380,7 @@ fn nfc_ud_neg_auth0_unsupported_protocol_version() {
     auth0.version = 0x0001;
     let data = auth0.encode();
     assert_eq!(tool.auth0_with(auth0, data).status, StatusWord::CONDITIONS);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -439,7 +391,7 @@ fn nfc_ud_neg_auth0_wrong_p1p2() {
     let mut command = Command::aliro(ins::AUTH0, tool.auth0_command(false).encode());
     (command.p1, command.p2) = (1, 2);
     assert_eq!(tool.command(command).status, StatusWord::BAD_PARAMETERS);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -452,7 +404,7 @@ fn nfc_ud_neg_auth0_wrong_value() {
     let tag = data.iter().position(|byte| *byte == 0x87).unwrap();
     data[tag] = 0x88;
     assert_eq!(tool.auth0_with(auth0, data).status, StatusWord::MALFORMED);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -465,7 +417,7 @@ fn nfc_ud_neg_auth1_chaining_not_completed() {
     begin_chain(&mut tool, ins::AUTH1, &auth1);
     let exchange = Command::aliro(ins::EXCHANGE, vec![0; 20]);
     assert_eq!(tool.command(exchange).status, StatusWord::CHAIN_BROKEN);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -488,7 +440,7 @@ fn nfc_ud_neg_auth1_wrong_p1p2() {
     let mut command = Command::aliro(ins::AUTH1, tool.auth1_command().encode());
     command.p2 = 1;
     assert_eq!(tool.command(command).status, StatusWord::BAD_PARAMETERS);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -505,7 +457,7 @@ fn nfc_ud_neg_auth1_wrong_reader_signature() {
         tool.seen
             .contains(&CardEvent::Failed(device::Failure::ReaderNotProved))
     );
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -519,7 +471,7 @@ fn nfc_ud_neg_auth1_wrong_values() {
     tlv::push(&mut data, 0x9e, &[&auth1.signature.0[..], &[0]].concat());
     let refused = tool.auth1_with(data).unwrap_err();
     assert_eq!(refused.status, StatusWord::MALFORMED);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -546,7 +498,7 @@ fn nfc_ud_neg_exchange_with_chaining_not_completed() {
     begin_chain(&mut tool, ins::EXCHANGE, &[0; 40]);
     let auth1 = Command::aliro(ins::AUTH1, vec![0x41, 1, 1]);
     assert_eq!(tool.command(auth1).status, StatusWord::CHAIN_BROKEN);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -582,7 +534,7 @@ fn nfc_ud_neg_standard_cert_in_load_cert_with_chaining_incorrect_format() {
     certificate[3] = 0x05;
     let command = Command::aliro(ins::LOAD_CERT, certificate);
     assert_eq!(tool.command(command).status, StatusWord::BAD_CERTIFICATE);
-    ended(&mut tool);
+    tool.ended();
 }
 
 #[test]
@@ -600,141 +552,5 @@ fn nfc_ud_neg_standard_cert_in_load_cert_with_chaining_incorrect_signature() {
     auth1.certificate = None;
     let refused = tool.auth1_with(auth1.encode()).unwrap_err();
     assert_eq!(refused.status, StatusWord::SECURITY);
-    ended(&mut tool);
-}
-
-#[test]
-fn a_notification_is_taken_where_it_is_offered_and_refused_elsewhere() {
-    let installation = Installation::new();
-    let notify = ExchangeCommand {
-        notify: Some(b"\x82\x02\x00\x01".to_vec()),
-        ..ExchangeCommand::default()
-    };
-    let mut refusing = tool(&installation);
-    refusing.standard();
-    assert_eq!(refusing.exchange(&notify).1, ExchangeResult::FAILED);
-    let card = installation.card(None).with_notifications();
-    let mut taking = ToolReader::new(&installation, card);
-    taking.standard();
-    assert_eq!(taking.exchange(&notify).1, ExchangeResult::OK);
-    assert!(
-        taking
-            .seen
-            .contains(&CardEvent::Notified(b"\x82\x02\x00\x01".to_vec()))
-    );
-}
-
-#[test]
-fn what_interrupts_a_mailbox_session_drops_it() {
-    let (installation, mailbox) = (Installation::new(), mailbox());
-    let mut tool = with_mailbox(&installation, &mailbox);
-    let before = mailbox.0.lock().unwrap().bytes.clone();
-    let set = Operation::Set {
-        offset: 0,
-        length: 8,
-        value: 0xee,
-    };
-    tool.exchange(&request(Session::GoesOn, vec![set]));
-    let (asked, _) = installation.documents.clone().unwrap();
-    assert!(tool.envelope(&asked).is_ok());
-    tool.exchange(&request(Session::Ends, vec![]));
-    assert_eq!(mailbox.0.lock().unwrap().bytes, before);
-}
-
-#[test]
-fn a_device_reports_its_documents_times() {
-    let installation = Installation::new();
-    let mut tool = tool(&installation);
-    let signed = Some(*b"2026-02-01T08:00:00Z");
-    tool.disclosure = Disclosure::documents(signed, signed);
-    let answer = tool.standard();
-    assert_eq!(
-        (answer.access_signed, answer.revocation_signed),
-        (signed, signed)
-    );
-}
-
-#[test]
-fn a_ca_that_signs_without_a_certificate_is_not_a_reader() {
-    let mut installation = Installation::new();
-    installation.reader = installation.issuer.clone();
-    let mut tool = tool(&installation);
-    tool.select();
-    tool.auth0();
-    let mut auth1 = tool.auth1_command();
-    auth1.certificate = None;
-    let refused = tool.auth1_with(auth1.encode()).unwrap_err();
-    assert_eq!(refused.status, StatusWord::SECURITY);
-}
-
-#[test]
-fn a_certificate_comes_by_one_way_only() {
-    let installation = Installation::new();
-    let mut tool = tool(&installation);
-    tool.select();
-    tool.auth0();
-    let certificate = installation.certificate.as_bytes().to_vec();
-    let load = Command::aliro(ins::LOAD_CERT, certificate);
-    assert_eq!(tool.command(load).status, StatusWord::OK);
-    let auth1 = tool.auth1_command().encode();
-    let refused = tool.auth1_with(auth1).unwrap_err();
-    assert_eq!(refused.status, StatusWord::MALFORMED);
-}
-
-#[test]
-fn every_field_of_auth0_has_its_bounds() {
-    let installation = Installation::new();
-    // Offset in the command's data, and a value that cannot stand there.
-    for (at, value) in [
-        (2, 0x02),  // command parameters beyond bit 0
-        (5, 0x00),  // a policy below those there are
-        (5, 0x04),  // and above
-        (12, 0x05), // a point that is not uncompressed
-        (76, 0xff), // a point that is not on the curve
-        (1, 0x02),  // a length
-    ] {
-        let mut tool = tool(&installation);
-        tool.select();
-        let auth0 = tool.auth0_command(false);
-        let mut data = auth0.encode();
-        assert_ne!(data[at], value);
-        data[at] = value;
-        let status = tool.auth0_with(auth0, data).status;
-        assert_eq!(status, StatusWord::MALFORMED, "{value:02x} at {at}");
-        ended(&mut tool);
-    }
-}
-
-#[test]
-fn every_command_has_its_class() {
-    let installation = Installation::new();
-    let mut tool = tool(&installation);
-    tool.select();
-    let mut command = Command::aliro(ins::AUTH0, tool.auth0_command(false).encode());
-    command.cla = 0x00;
-    assert_eq!(tool.command(command).status, StatusWord::BAD_CLASS);
-    ended(&mut tool);
-}
-
-#[test]
-fn the_preferred_credential_answers_and_a_slot_names_it() {
-    let installation = Installation::new();
-    let other = common::Key::named("another credential");
-    let mut config = installation.device_config();
-    config.interface = Interface::NFC;
-    let mut second = config.credentials[0].clone();
-    second.public_key = other.public();
-    config.credentials.push(second);
-    let card = device::Card::new(config, None, Arc::new(RingEntropy));
-    let mut tool = ToolReader::new(&installation, card);
-    tool.select();
-    tool.auth0();
-    let mut auth1 = tool.auth1_command();
-    auth1.want_public_key = false;
-    let answer = tool.auth1_with(auth1.encode()).unwrap();
-    let slot = installation.credential.public().key_slot();
-    assert_eq!(
-        answer.credential,
-        Some(aliro::command::CredentialName::KeySlot(slot))
-    );
+    tool.ended();
 }

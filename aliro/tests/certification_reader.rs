@@ -7,11 +7,12 @@ mod common;
 use std::sync::{Arc, Mutex};
 
 use aliro::command::{ControlFlow, ExchangeCommand, ReaderStatus, Signaling, ins};
-use aliro::crypto::{PublicKey, Secret};
-use aliro::mailbox::{Content, Mailboxes, NotStored, Operation, Request, Session};
+use aliro::crypto::Secret;
+use aliro::mailbox::{Content, Operation, Request, Session};
 use aliro::proprietary::{ExtendedLength, ProprietaryInformation};
 use aliro::reader::{BoundedMemory, CertificateDelivery, Failure, Memory as _, Phase};
 use aliro::{device, tlv};
+use common::mailbox::OneMailbox;
 use common::tool::ToolDevice;
 use common::{Field, Installation, Key, untouched};
 
@@ -146,19 +147,6 @@ fn nfc_rdr_fast_kpersistent_cache_max() {
         memory.remember(&other, Secret::new([number; 32]));
     }
     twice(&memory);
-}
-
-struct OneMailbox(Mutex<Content>);
-
-impl Mailboxes for OneMailbox {
-    fn load(&self, _: &PublicKey) -> Option<Content> {
-        Some(self.0.lock().unwrap().clone())
-    }
-
-    fn store(&self, _: &PublicKey, bytes: &[u8]) -> Result<(), NotStored> {
-        self.0.lock().unwrap().bytes = bytes.to_vec();
-        Ok(())
-    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::steps::{Refusal, Services};
+use super::services::Services;
+use super::steps::Refusal;
 use super::transaction::{Output, Transaction};
 use super::{DeviceConfig, Disclosure, Failure, Memory, OutOfTurn, ReaderAuthenticated};
 use crate::apdu::{Assembler, Command, Received, Response};

@@ -9,6 +9,7 @@
 
 mod card;
 mod memory;
+mod services;
 mod session;
 pub mod steps;
 mod transaction;
@@ -23,6 +24,7 @@ use crate::proprietary::ProprietaryInformation;
 
 pub use card::{Card, CardEvent};
 pub use memory::{BoundedMemory, Memory, Remembered};
+pub use services::Services;
 pub use session::Session;
 pub use transaction::{Output, Transaction};
 

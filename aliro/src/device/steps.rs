@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use super::services::Services;
 use super::{
     Credential, DeviceConfig, Disclosure, Failure, Memory, ReaderAuthenticated, Remembered, Trust,
 };
@@ -16,12 +17,10 @@ use crate::certificate::{Certificate, CompressedCertificate};
 use crate::channel::Channel;
 use crate::command::{
     Auth0Command, Auth0Response, Auth1Command, Auth1Response, CredentialName, Cryptogram,
-    ExchangeCommand, ExchangeResult, StatusWord, Usage, exchange_response, ins, parse_session_data,
-    session_data, signature_input,
+    ExchangeCommand, StatusWord, Usage, ins, parse_session_data, session_data, signature_input,
 };
 use crate::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, Secret, Signature};
 use crate::keys::{self, KeyContext};
-use crate::mailbox::{Mailboxes, Stage};
 
 /// Most bytes of documents in one answer: what fits in its two-byte length.
 const MAX_DOCUMENTS: usize = 65_000;
@@ -46,7 +45,7 @@ impl Refusal {
     }
 
     /// An encrypted command did not open, or no answer can be sealed.
-    fn channel() -> Self {
+    pub(super) fn channel() -> Self {
         Self {
             status: StatusWord::SECURITY,
             failure: Failure::Channel,
@@ -501,74 +500,6 @@ impl Recognised {
     }
 }
 
-/// What a device offers by EXCHANGE, during one transaction.
-#[derive(Default)]
-pub struct Services {
-    mailboxes: Option<Arc<dyn Mailboxes>>,
-    notifications: bool,
-    stage: Stage,
-}
-
-impl Services {
-    /// These mailboxes, if any; whether notifications (tag AE) are taken for
-    /// others.
-    pub fn new(mailboxes: Option<Arc<dyn Mailboxes>>, notifications: bool) -> Self {
-        Self {
-            mailboxes,
-            notifications,
-            stage: Stage::default(),
-        }
-    }
-
-    /// Another command came: an open mailbox session is dropped.
-    pub fn interrupt(&mut self) {
-        self.stage = Stage::default();
-    }
-
-    fn exchange(
-        &mut self,
-        channel: &mut Channel,
-        credential: &PublicKey,
-        command: &Command,
-    ) -> Result<(Response, ExchangeCommand), Refusal> {
-        expect(command, ins::EXCHANGE)?;
-        let plain = channel
-            .open(&[], &command.data)
-            .map_err(|_| Refusal::channel())?;
-        let parsed = ExchangeCommand::parse(&plain).ok();
-        let done = parsed.and_then(|exchange| {
-            let read = self.carry_out(credential, &exchange)?;
-            Some((read, exchange))
-        });
-        let (answer, exchange) = match done {
-            Some((read, exchange)) => (exchange_response(&read, ExchangeResult::OK), exchange),
-            None => {
-                self.interrupt();
-                let answer = exchange_response(&[], ExchangeResult::FAILED);
-                (answer, ExchangeCommand::default())
-            }
-        };
-        let sealed = channel.seal(&[], &answer).map_err(|_| Refusal::channel())?;
-        Ok((Response::ok(sealed), exchange))
-    }
-
-    /// All of it or nothing.
-    fn carry_out(
-        &mut self,
-        credential: &PublicKey,
-        exchange: &ExchangeCommand,
-    ) -> Option<Vec<Vec<u8>>> {
-        if exchange.update.is_some() || (exchange.notify.is_some() && !self.notifications) {
-            return None;
-        }
-        let Some(request) = &exchange.mailbox else {
-            return Some(Vec::new());
-        };
-        let mailboxes = self.mailboxes.as_deref()?;
-        self.stage.carry_out(request, mailboxes, credential).ok()
-    }
-}
-
 fn context(
     config: &DeviceConfig,
     auth0: &Auth0Command,
@@ -591,7 +522,7 @@ fn context(
 }
 
 /// Instruction, class and parameters, as the command has them.
-fn expect(command: &Command, instruction: u8) -> Result<(), Refusal> {
+pub(super) fn expect(command: &Command, instruction: u8) -> Result<(), Refusal> {
     let class = if instruction == ins::ENVELOPE {
         0x00
     } else {

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::steps::{
-    Auth0Done, Established, MustSign, ReaderProved, Recognised, Refusal, Selected, Services,
-};
+use super::services::Services;
+use super::steps::{Auth0Done, Established, MustSign, ReaderProved, Recognised, Refusal, Selected};
 use super::{DeviceConfig, Disclosure, Failure, Memory, OutOfTurn, ReaderAuthenticated};
 use crate::apdu::{Command, Response};
 use crate::channel::Channel;

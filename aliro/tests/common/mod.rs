@@ -4,6 +4,7 @@
     reason = "each test binary uses its own part of this module"
 )]
 
+pub(crate) mod mailbox;
 pub(crate) mod tool;
 
 use std::collections::VecDeque;
@@ -531,3 +532,10 @@ impl Field<'_> {
 
 /// Spoils nothing.
 pub(crate) fn untouched(_: usize, _: Way, _: &mut Vec<u8>) {}
+
+/// Whether the bytes stand somewhere in there.
+pub(crate) fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}

@@ -275,6 +275,13 @@ impl<'a> ToolReader<'a> {
         self.command(Command::aliro(ins::CONTROL_FLOW, data))
     }
 
+    /// After a failure nothing goes on, but CONTROL FLOW is taken.
+    pub(crate) fn ended(&mut self) {
+        let auth1 = Command::aliro(ins::AUTH1, vec![0x41, 1, 1]);
+        assert_ne!(self.command(auth1).status, StatusWord::OK);
+        assert_eq!(self.control_flow().status, StatusWord::OK);
+    }
+
     /// The commands cut into parts of this many bytes.
     pub(crate) fn parts_of(&mut self, short: u8) {
         self.limits = Limits {
