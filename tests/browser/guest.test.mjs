@@ -2,10 +2,11 @@
 // what they say is held before a real door.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { chromium, devices } from "playwright-core";
-import { readBarcodes } from "zxing-wasm/reader";
+import { prepareZXingModule, readBarcodes } from "zxing-wasm/reader";
 import { Town } from "./town.mjs";
 
 const PICTURES = process.env.LATCHKEY_PICTURES;
@@ -15,6 +16,9 @@ let browser;
 
 before(async () => {
   if (PICTURES) await mkdir(PICTURES, { recursive: true });
+  // By itself it would fetch its program from a content network.
+  const decoder = fileURLToPath(import.meta.resolve("zxing-wasm/reader/zxing_reader.wasm"));
+  prepareZXingModule({ overrides: { wasmBinary: (await readFile(decoder)).buffer } });
   town = await Town.start();
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",

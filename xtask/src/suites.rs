@@ -1,6 +1,7 @@
 //! The test suites, in the order in which they run.
 
 mod aliro_peers;
+mod browser;
 mod deny;
 mod kotlin;
 mod rust;
@@ -57,6 +58,12 @@ const SUITES: &[Suite] = &[
         name: "kotlin",
         shows: "Kotlin on a JVM calls the library through its generated bindings",
         run: kotlin::tests,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "browser",
+        shows: "the guest's page in Chromium: its pictures open real doors, once",
+        run: browser::tests,
         must_run_in_ci: true,
     },
     Suite {

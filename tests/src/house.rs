@@ -1,0 +1,212 @@
+//! A property in a folder of its own: its portal, its doors, its people's phones.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use latchkey_core::error::Error;
+use latchkey_core::phone::{Phone, PhoneConfig};
+use latchkey_core::staff::{StaffDesk, Submitted};
+use latchkey_core::unlock::{CarrierKind, UnlockOptions};
+use latchkey_core::wallet::FileSealingKey;
+use latchkey_door::wait_for_installer;
+use latchkey_env::chrono::TimeDelta;
+use latchkey_env::{OffsetClock, SharedRandom, SystemRandom};
+use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
+use latchkey_protocol::api::doors::{Door, InstallController};
+use latchkey_protocol::bytes::Base64;
+use tempfile::TempDir;
+
+use crate::gate::{Gate, Prepared};
+use crate::time::Time;
+
+/// A property without its running parts.
+#[derive(Debug)]
+pub struct House {
+    /// Its clock.
+    pub time: Time,
+    dir: TempDir,
+    mailbox: Mailbox,
+}
+
+impl House {
+    /// Builds what a property file says.
+    ///
+    /// # Errors
+    /// When the file does not read or the disk is full.
+    pub async fn build(file: &str) -> Result<Self> {
+        let time = Time::start();
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("property.toml");
+        std::fs::write(&path, file)?;
+        let file = property_file::read(&path)?;
+        create_property(&dir.path().join("portal"), file, time.shared(), random()).await?;
+        Ok(Self {
+            time,
+            dir,
+            mailbox: Mailbox::new(),
+        })
+    }
+
+    /// Where everything is kept: `portal`, a folder for each door's name, and one for each person's
+    /// address.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts its portal.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn portal(&self) -> Result<Portal> {
+        let config = Config {
+            data: self.path().join("portal"),
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: None,
+            tls: None,
+            mail: MailRoute::Memory(self.mailbox.clone()),
+            clock: self.time.shared(),
+            random: random(),
+        };
+        Ok(Portal::start(config).await?)
+    }
+
+    /// The phone of the person with this address, signed in; its own clock is wrong by this much.
+    ///
+    /// # Errors
+    /// When signing in fails.
+    pub async fn phone(&self, url: &str, email: &str, wrong: TimeDelta) -> Result<Arc<Phone>> {
+        let folder = self.path().join(email);
+        let phone = Phone::open(PhoneConfig {
+            folder: folder.join("wallet"),
+            sealing: Arc::new(FileSealingKey::new(folder.join("keys"), random())),
+            keys: None,
+            clock: Arc::new(OffsetClock::new(self.time.shared(), wrong)),
+            random: random(),
+        })?;
+        let seen = self.mailbox.len();
+        let pending = phone.sign_in_start(url, email).await?;
+        let mail = self.mailbox.next_to(email, seen).await;
+        let six = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
+        let between = |c: char| !c.is_ascii_alphanumeric();
+        let code = mail.body.split(between).find(six);
+        let code = code.context("the letter has no code")?;
+        let report = phone.sign_in_finish(&pending, code, "phone").await?;
+        ensure!(report.failures.is_empty(), "{report:?}");
+        Ok(phone)
+    }
+
+    /// Puts a controller with a network into service: it lays its offer before the portal and waits
+    /// for the installer.
+    ///
+    /// # Errors
+    /// When commissioning fails.
+    pub async fn online(&self, portal: SocketAddr, desk: &StaffDesk, name: &str) -> Result<Gate> {
+        let mut prepared = self.prepare(name).await?;
+        prepared.to_portal.lead_to(portal);
+        let url = prepared.portal_url().parse()?;
+        let request = InstallController {
+            code: prepared.controller.code().to_string(),
+            offer: None,
+            stream_address: Some(prepared.on_the_spot.addr().to_string()),
+        };
+        let door = door(desk, name)?.id;
+        let installing = async {
+            // The code is on the controller's screen before its offer is at the portal.
+            loop {
+                match desk.install_controller(door, &request).await {
+                    Err(Error::Refused(_)) => {}
+                    installed => break done(installed?),
+                }
+            }
+        };
+        let waiting = wait_for_installer(&mut prepared.controller, &url);
+        let (installed, waited) = tokio::join!(installing, waiting);
+        installed?;
+        ensure!(waited?.door == door, "it was installed at another door");
+        prepared.start(true).await
+    }
+
+    /// Puts one without a network into service: the installer's app carries offer and package.
+    ///
+    /// # Errors
+    /// When commissioning fails.
+    pub async fn offline(&self, desk: &StaffDesk, name: &str) -> Result<Gate> {
+        let mut prepared = self.prepare(name).await?;
+        let request = InstallController {
+            code: prepared.controller.code().to_string(),
+            offer: Some(Base64(prepared.controller.offer()?.to_bytes())),
+            stream_address: Some(prepared.on_the_spot.addr().to_string()),
+        };
+        let door = door(desk, name)?.id;
+        let installed = done(desk.install_controller(door, &request).await?)?;
+        let installation = prepared
+            .controller
+            .install(&installed.package.to_string())?;
+        installation.clock?;
+        prepared.start(false).await
+    }
+
+    async fn prepare(&self, name: &str) -> Result<Prepared> {
+        let clock = OffsetClock::new(self.time.shared(), TimeDelta::zero());
+        Prepared::create(self.path().join(name), clock, random()).await
+    }
+}
+
+/// The door with this name.
+///
+/// # Errors
+/// When there is none.
+pub fn door(desk: &StaffDesk, name: &str) -> Result<Door> {
+    let doors = desk.doors()?;
+    let door = doors.into_iter().find(|door| door.name == name);
+    door.with_context(|| format!("no door is called {name}"))
+}
+
+/// What the portal did.
+///
+/// # Errors
+/// When it still waits in the outbox.
+pub fn done<T: std::fmt::Debug>(submitted: Submitted<T>) -> Result<T> {
+    match submitted {
+        Submitted::Done(value) => Ok(value),
+        waiting @ Submitted::Waiting(_) => bail!("{waiting:?}"),
+    }
+}
+
+/// Unlocks a door by its name, on one carrier.
+///
+/// # Errors
+/// As the phone says.
+///
+/// # Panics
+/// When the phone knows no such door.
+pub async fn unlock(phone: &Phone, name: &str, carrier: CarrierKind) -> Result<(), Error> {
+    let doors = phone.doors()?;
+    let door = doors.iter().find(|door| door.name == name);
+    let at = door.expect("the phone knows the door").at;
+    let options = UnlockOptions {
+        carriers: vec![carrier],
+        ..UnlockOptions::default()
+    };
+    phone.unlock(at, &options, &|_| {}).await.map(drop)
+}
+
+/// Syncs until the phone shows this.
+///
+/// # Errors
+/// When a sync fails.
+pub async fn until(phone: &Phone, shows: impl Fn(&Phone) -> bool) -> Result<(), Error> {
+    while !shows(phone) {
+        phone.sync().await?;
+    }
+    Ok(())
+}
+
+/// The machine's randomness.
+#[must_use]
+pub fn random() -> SharedRandom {
+    Arc::new(SystemRandom)
+}

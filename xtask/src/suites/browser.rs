@@ -1,0 +1,84 @@
+//! The guest's page in a real browser, before real doors.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::web::count;
+use crate::process::{run, succeeds, watched, works};
+use crate::summary::{Counts, Outcome};
+use crate::tools::Missing;
+use crate::web::npm;
+use crate::workspace::{cargo, command, target};
+
+const SUITE: &str = "tests/browser";
+const PLACES: [&str; 4] = [
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+pub(crate) fn tests() -> Result<Outcome> {
+    if !works(npm(SUITE).arg("--version")) {
+        return Ok(Outcome::NotRun(
+            "Node with npm (20 or newer) is not installed".into(),
+        ));
+    }
+    let chromium = match chromium() {
+        Ok(program) => program,
+        Err(why) => return Ok(Outcome::NotRun(why)),
+    };
+    run(cargo().args(["build", "--locked", "--package", "latchkey-tests"]))?;
+    run(npm(SUITE).args(["ci", "--no-audit", "--no-fund"]))?;
+    let town = target()
+        .join("debug/town")
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    let mut counts = Counts::default();
+    let succeeded = watched(
+        npm(SUITE)
+            .args(["test"])
+            .env("LATCHKEY_TOWN", town)
+            .env("CHROMIUM", chromium),
+        |line| count(line, &mut counts),
+    )?;
+    Ok(Outcome::Ran(counts.judged_by(succeeded)))
+}
+
+/// The browser: the one that `CHROMIUM` names, else an installed one, else Debian's, where we may
+/// install it.
+fn chromium() -> Result<PathBuf, Missing> {
+    if let Some(named) = std::env::var_os("CHROMIUM") {
+        return Ok(named.into());
+    }
+    if let Some(found) = installed() {
+        return Ok(found);
+    }
+    if is_root() && works(command("apt-get").arg("--version")) {
+        let _ = succeeds(command("apt-get").args(["update", "--quiet=2"]));
+        let _ = succeeds(
+            command("apt-get")
+                .args(["install", "--yes", "--quiet=2", "--no-install-recommends"])
+                .arg("chromium")
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        );
+    }
+    installed().ok_or_else(|| {
+        "Chromium is not installed, and only root on Debian may install it here; CHROMIUM can name \
+         another program"
+            .into()
+    })
+}
+
+fn installed() -> Option<PathBuf> {
+    let starts = |program: &&str| works(command(program).arg("--version"));
+    PLACES
+        .iter()
+        .find(starts)
+        .map(|place| Path::new(place).to_owned())
+}
+
+fn is_root() -> bool {
+    let id = command("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
