@@ -32,7 +32,8 @@ export interface GuestPass {
   key_name: string;
   doors: GuestDoor[];
   rules: unknown;
-  offsets: unknown;
+  /** The property's zone, by its IANA name, with more that the page does not need. */
+  offsets: { zone: string };
   status: string;
   timeline: GuestMoment[];
   statement: string;

@@ -107,6 +107,7 @@ async function run(held: store.Held): Promise<void> {
     showPass({
       pass: held.pass,
       answer,
+      now,
       code,
       secondsLeft: Math.max(0, Math.ceil((PERIOD_MS - (now.getTime() - issued)) / 1000)),
       online: navigator.onLine,

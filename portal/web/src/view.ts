@@ -2,8 +2,9 @@
 
 import encodeQR from "qr";
 import type { GuestPass, LinkPreview } from "./api.ts";
+import { moment } from "./moment.ts";
 import type { Answer } from "./state.ts";
-import { isWord, language, say } from "./words.ts";
+import { isWord, locale, say } from "./words.ts";
 
 const root = document.getElementById("page") as HTMLElement;
 
@@ -33,6 +34,8 @@ export function showPreview(preview: LinkPreview, onBind: () => void): void {
 export interface PassScreen {
   pass: GuestPass;
   answer: Answer;
+  /** By the portal's clock. */
+  now: Date;
   code: string | undefined;
   secondsLeft: number;
   online: boolean;
@@ -51,7 +54,7 @@ export function showPass(screen: PassScreen): void {
       card([
         text("p", pass.property_name, "property"),
         heading(say("for_you", { name: pass.key_name })),
-        banner(answer),
+        banner(answer, (at) => moment(at, screen.now, pass.offsets.zone, locale)),
         ...(code === undefined ? [] : [symbol(code), countdown(), text("p", say("hold"), "hold")]),
         ...(screen.justUsed ? [status(say("used"))] : []),
         ...(screen.online ? [] : [status(say("offline"))]),
@@ -66,7 +69,7 @@ export function showPass(screen: PassScreen): void {
   }
 }
 
-function banner(answer: Answer): HTMLElement {
+function banner(answer: Answer, moment: (at: Date) => string): HTMLElement {
   const box = document.createElement("div");
   box.className = `banner ${answer.kind}`;
   box.setAttribute("role", "status");
@@ -87,15 +90,6 @@ function banner(answer: Answer): HTMLElement {
       break;
   }
   return box;
-}
-
-/** The day in words where it is not today, then the time of day, as the reader's language has it. */
-function moment(at: Date): string {
-  const today = new Date().toDateString() === at.toDateString();
-  const format: Intl.DateTimeFormatOptions = today
-    ? { hour: "numeric", minute: "2-digit" }
-    : { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit" };
-  return new Intl.DateTimeFormat(language, format).format(at);
 }
 
 /** A QR symbol in alphanumeric mode, dark on white in both themes: many readers cannot take it inverted. */

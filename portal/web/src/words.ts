@@ -7,15 +7,17 @@ import es from "./words.es.json";
 type Words = typeof en;
 const tables: Record<string, Partial<Words>> = { de, en, es };
 
-const chosen = (typeof navigator === "undefined" ? ["en"] : navigator.languages)
-  .map((tag) => tag.split("-")[0] ?? "")
-  .find((language) => language in tables) ?? "en";
+const wanted = typeof navigator === "undefined" ? ["en"] : navigator.languages;
+const base = (tag: string): string => tag.split("-")[0] ?? "";
 
-export const language = chosen;
+/** How its reader writes days and times, such as `en-GB`. */
+export const locale = wanted.find((tag) => base(tag) in tables) ?? "en";
+
+export const language = base(locale);
 
 /** The text, with `{name}` replaced. */
 export function say(name: keyof Words, values: Record<string, string> = {}): string {
-  const text = tables[chosen]?.[name] ?? en[name];
+  const text = tables[language]?.[name] ?? en[name];
   return text.replaceAll(/\{(\w+)\}/g, (whole, key: string) => values[key] ?? whole);
 }
 

@@ -13,7 +13,7 @@ const pass: GuestPass = {
     { id: "b", number: 2, name: "Pool", knows_pass: true, connected: false },
   ],
   rules: {},
-  offsets: {},
+  offsets: { zone: "Europe/Lisbon" },
   status: "active",
   timeline: [
     { from: "2026-11-24T00:00:00Z", denied: "outside_hours" },
