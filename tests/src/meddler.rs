@@ -138,10 +138,16 @@ fn change(value: &mut Value, at: usize) -> bool {
             *text = Base64(bytes).to_text();
             true
         }
-        Value::Array(values) => values.iter_mut().fold(false, |any, v| change(v, at) || any),
-        Value::Object(fields) => fields
-            .values_mut()
-            .fold(false, |any, v| change(v, at) || any),
+        Value::Array(values) => change_all(values.iter_mut(), at),
+        Value::Object(fields) => change_all(fields.values_mut(), at),
         _ => false,
     }
+}
+
+/// Every one of them, not only the first.
+fn change_all<'a>(values: impl Iterator<Item = &'a mut Value>, at: usize) -> bool {
+    values
+        .filter_map(|value| change(value, at).then_some(()))
+        .count()
+        > 0
 }

@@ -6,8 +6,8 @@ const now = new Date("2026-11-24T10:00:00Z");
 
 test("a moment of today is a time of day on the property's clock, wherever the phone is", () => {
   assert.equal(moment(new Date("2026-11-24T15:30:00Z"), now, "Europe/Lisbon", "en-GB"), "15:30");
-  const there = moment(new Date("2026-11-24T20:30:00Z"), now, "Pacific/Kiritimati", "en-GB");
-  assert.ok(/^Wednesday,? 25 November.* 10:30$/.test(there), there);
+  const there = moment(new Date("2026-11-24T20:30:00Z"), now, "Asia/Tokyo", "en-GB");
+  assert.ok(/^Wednesday,? 25 November.* 0?5:30$/.test(there), there);
 });
 
 test("a day's first moment is the day itself", () => {

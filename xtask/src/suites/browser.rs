@@ -1,6 +1,6 @@
 //! The guest's page in a real browser, before real doors.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
@@ -71,11 +71,8 @@ fn chromium() -> Result<PathBuf, Missing> {
 }
 
 fn installed() -> Option<PathBuf> {
-    let starts = |program: &&str| works(command(program).arg("--version"));
-    PLACES
-        .iter()
-        .find(starts)
-        .map(|place| Path::new(place).to_owned())
+    let mut places = PLACES.into_iter().map(PathBuf::from);
+    places.find(|program| works(command(program).arg("--version")))
 }
 
 fn is_root() -> bool {
