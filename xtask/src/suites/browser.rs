@@ -29,7 +29,8 @@ pub(crate) fn tests() -> Result<Outcome> {
         Ok(program) => program,
         Err(why) => return Ok(Outcome::NotRun(why)),
     };
-    run(cargo().args(["build", "--locked", "--package", "latchkey-tests"]))?;
+    // With the features of the whole workspace, as for its tests, so that little is built twice.
+    run(cargo().args(["build", "--locked", "--workspace", "--bin", "town"]))?;
     run(npm(SUITE).args(["ci", "--no-audit", "--no-fund"]))?;
     let town = target()
         .join("debug/town")
