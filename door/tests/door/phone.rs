@@ -73,7 +73,7 @@ impl Phone {
     pub(crate) fn stranger(property: &Property) -> Self {
         let key = Key::new();
         let mut attempt = [0; 16];
-        attempt.copy_from_slice(&key.public().x()[..16]);
+        attempt[..15].copy_from_slice(&key.public().x()[..15]);
         Self {
             property: property.id,
             reader_ca: property.reader_ca.public(),
