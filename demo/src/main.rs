@@ -55,7 +55,7 @@ struct DemoArgs {
     /// The property file; the one in demo/property.toml unless another is named
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Where the property keeps its files while it runs; emptied at each start
+    /// Where the property keeps its files; emptied at each start
     #[arg(long, default_value = "data/demo")]
     data: PathBuf,
     /// Stay up without playing the tour first
@@ -126,6 +126,7 @@ async fn tour(args: TourArgs) -> Result<()> {
 }
 
 async fn demo(args: DemoArgs) -> Result<()> {
+    alone(&args.data).await?;
     prepare(&args.data)?;
     let clock: SharedClock = Arc::new(SystemClock);
     let mut narrator = Narrator::new(clock, false);
@@ -171,6 +172,24 @@ async fn begin(file: Option<&Path>, folder: &Path, narrator: &mut Narrator) -> R
         narrator.progress(&text);
     }
     Ok(started)
+}
+
+/// One demo a folder: a second one would empty it under the first.
+async fn alone(folder: &Path) -> Result<()> {
+    let Ok(url) = std::fs::read_to_string(folder.join(phone::PORTAL_URL)) else {
+        return Ok(());
+    };
+    // What a demo that was killed left behind answers no more.
+    let answers = match url.trim().strip_prefix("http://") {
+        Some(addr) => tokio::net::TcpStream::connect(addr).await.is_ok(),
+        None => false,
+    };
+    anyhow::ensure!(
+        !answers,
+        "a demo runs from {} already; end it with Ctrl-C in its terminal, or name another folder with --data",
+        folder.display()
+    );
+    Ok(())
 }
 
 /// An empty folder. Only what an earlier demo left is emptied.

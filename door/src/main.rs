@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use latchkey_door::cli;
 use tracing_subscriber::EnvFilter;
@@ -15,7 +17,7 @@ struct Program {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_env("LATCHKEY_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
@@ -23,5 +25,11 @@ async fn main() -> anyhow::Result<()> {
         // Standard output speaks JSON to whoever started this.
         .with_writer(std::io::stderr)
         .init();
-    cli::run(Program::parse().args).await
+    match cli::run(Program::parse().args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("latchkey-door: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,13 +1,27 @@
-// The laptop's camera as a gate's reader: frames go through a QR decoder until one reads.
+// A gate's reader, played by the laptop's camera or by another window: frames go through a QR decoder until one reads.
 
 import { QRCanvas } from "qr/dom.js";
 
-/** Calls back with each text that is read, once for the same text in a row; the result stops the camera. */
-export async function readCodes(video: HTMLVideoElement, onText: (text: string) => void): Promise<() => void> {
-  const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+export function camera(): Promise<MediaStream> {
+  return navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+}
+
+/** The guest's page on the same screen: nobody can hold a laptop up to its own camera. */
+export function otherWindow(): Promise<MediaStream> {
+  return navigator.mediaDevices.getDisplayMedia({ video: true });
+}
+
+/** Calls back with each text that is read, once for the same text in a row; the result stops it. */
+export async function readCodes(
+  stream: MediaStream,
+  video: HTMLVideoElement,
+  onText: (text: string) => void,
+  onEnded: () => void,
+): Promise<() => void> {
+  for (const track of stream.getTracks()) track.addEventListener("ended", onEnded);
   video.srcObject = stream;
   await video.play();
-  const decoder = new QRCanvas({}, { cropToSquare: true, decodeAll: false, async: false });
+  const decoder = new QRCanvas({}, { cropToSquare: false, decodeAll: false, async: false });
   let last = "";
   let running = true;
   const look = (): void => {

@@ -1,7 +1,7 @@
 // The property's page: its doors opening live, and what a visitor can do to it.
 
 import { type Board, type Happening, type Live, post } from "./board.ts";
-import { readCodes } from "./camera.ts";
+import { camera, otherWindow, readCodes } from "./camera.ts";
 import { drawPlan, showConnected, showHappening } from "./plan.ts";
 
 const FEED_LENGTH = 60;
@@ -15,7 +15,7 @@ async function start(): Promise<void> {
   at("subtitle").textContent =
     `${board.doors.length} doors, ${board.people} people. Doors light up green when they open and orange when they refuse.`;
   drawPlan(at("plan"), board);
-  at("feed").replaceChildren(...board.feed.map(feedLine).reverse());
+  at("feed").replaceChildren(...board.feed.map(feedLine));
   fill("unlock-phone", board.phones.map((phone) => [phone.id, phone.label]));
   fill("unlock-door", board.doors.map((door) => [door.id, door.name]));
   fill("scan-door", board.doors.filter((door) => door.kind !== "unit").map((door) => [door.id, door.name]));
@@ -54,9 +54,14 @@ function wire(): void {
   submit("unlock", () =>
     post("/unlock", { phone: at<HTMLSelectElement>("unlock-phone").value, door: at<HTMLSelectElement>("unlock-door").value }),
   );
-  submit("scan", () => scan(at<HTMLInputElement>("scan-text").value));
+  submit("scan", async () => {
+    await scan(at<HTMLInputElement>("scan-text").value);
+    at<HTMLInputElement>("scan-text").value = "";
+  });
   at("invite").addEventListener("click", () => void invite());
-  at("camera").addEventListener("click", () => void toggleCamera());
+  at("camera").addEventListener("click", () => void look(camera, "Hold a phone’s code before the camera."));
+  at("window").addEventListener("click", () => void look(otherWindow, "The reader looks at what you chose."));
+  at("stop").addEventListener("click", stopLooking);
 }
 
 /** What happened comes back over `/live`, from the door itself. */
@@ -78,29 +83,27 @@ async function invite(): Promise<void> {
   }
 }
 
-let stopCamera: (() => void) | undefined;
+let stopReader: (() => void) | undefined;
 
-async function toggleCamera(): Promise<void> {
+/** Has the reader look at something, until it is stopped. */
+async function look(source: () => Promise<MediaStream>, hint: string): Promise<void> {
+  stopLooking();
+  const note = at("reader-note");
   const video = at<HTMLVideoElement>("preview");
-  const note = at("camera-note");
-  if (stopCamera !== undefined) {
-    stopCamera();
-    stopCamera = undefined;
-    video.hidden = true;
-    note.hidden = true;
-    at("camera").textContent = "Use the camera";
-    return;
-  }
   try {
-    video.hidden = false;
-    stopCamera = await readCodes(video, (text) => void scan(text).catch(complain));
-    note.textContent = "Hold a phone’s code before the camera.";
-    at("camera").textContent = "Stop the camera";
+    stopReader = await readCodes(await source(), video, (text) => void scan(text).catch(complain), stopLooking);
+    video.hidden = at("stop").hidden = false;
+    note.textContent = hint;
   } catch {
-    video.hidden = true;
-    note.textContent = "There is no camera, or this page may not use it. Paste the code instead.";
+    note.textContent = "There is nothing to look at, or this page may not. Paste the code instead.";
   }
   note.hidden = false;
+}
+
+function stopLooking(): void {
+  stopReader?.();
+  stopReader = undefined;
+  at("preview").hidden = at("stop").hidden = at("reader-note").hidden = true;
 }
 
 function submit(id: string, action: () => Promise<unknown>): void {
@@ -119,7 +122,7 @@ function submit(id: string, action: () => Promise<unknown>): void {
 
 function complain(error: unknown): void {
   const text = error instanceof Error ? error.message : String(error);
-  at("feed").prepend(feedLine({ at: new Date().toISOString(), text }));
+  at("feed").prepend(feedLine({ at: new Date().toISOString(), text: text.charAt(0).toUpperCase() + text.slice(1) }));
 }
 
 function fill(id: string, options: [string, string][]): void {

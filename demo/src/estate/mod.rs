@@ -201,8 +201,15 @@ impl Estate {
     /// Holds a phone to a door, as its owner would.
     pub(crate) async fn hold_phone_to(&self, name: &str, door: DoorId) -> Result<()> {
         let handset = self.known_handset(name).context("there is no such phone")?;
-        self.announce(door, &handset.name);
         let _ = handset.phone.sync().await;
+        let doors = handset.phone.doors()?;
+        anyhow::ensure!(
+            doors.iter().any(|known| known.at.door == door),
+            "{} has no key for {}",
+            handset.name,
+            self.door_name(door)
+        );
+        self.announce(door, &handset.name);
         match handset
             .open(
                 DoorRef {
@@ -216,6 +223,7 @@ impl Estate {
             // The door's own report says the rest.
             Ok(_) | Err(Error::Denied { .. }) => Ok(()),
             Err(error) => {
+                self.visitor(door);
                 Err(error).with_context(|| format!("{} at {}", handset.name, self.door_name(door)))
             }
         }
@@ -243,7 +251,7 @@ impl Estate {
         hub.show(door, text).await
     }
 
-    /// The manager issues a guest's key to the gates; the answer is its link.
+    /// Staff issue a guest's key to the gates; the answer is its link.
     pub(crate) async fn invite_guest(&self) -> Result<String> {
         let staff = self.phone_of(phones::STAFF).await?;
         let gates = [self.door("Main gate")?, self.door("North gate")?];
@@ -327,12 +335,12 @@ impl Estate {
             .cloned()
     }
 
+    /// Who was announced at a door, once: whoever comes next may be somebody else.
     fn visitor(&self, door: DoorId) -> Option<String> {
         self.visitors
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .get(&door)
-            .cloned()
+            .remove(&door)
     }
 }
 

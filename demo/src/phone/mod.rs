@@ -24,8 +24,9 @@ pub(crate) const PORTAL_URL: &str = "portal-url";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Whose phone; each name is another wallet
+    // Not `name`: a global argument fills every one of its id, `staff issue --name` too.
     #[arg(long = "as", value_name = "NAME", default_value = "me", global = true)]
-    name: String,
+    whose: String,
     /// Where the phones' folders are
     #[arg(long, value_name = "FOLDER", default_value = "data", global = true)]
     home: PathBuf,
@@ -45,9 +46,6 @@ enum Command {
         /// The portal; the one of the running demo unless another is named
         #[arg(long)]
         portal: Option<String>,
-        /// The six digits; asked for when missing
-        #[arg(long)]
-        code: Option<String>,
     },
     /// Keys, and what they open at this moment
     List,
@@ -109,10 +107,10 @@ pub(crate) async fn run(args: Args) -> ExitCode {
             if as_json {
                 eprintln!(
                     "{}",
-                    json!({ "error": show::kind(&error), "message": format!("{error:#}") })
+                    json!({ "error": show::kind(&error), "message": show::what(&error) })
                 );
             } else {
-                eprintln!("{}", show::help_for(&error));
+                eprintln!("error: {}", show::what(&error));
             }
             ExitCode::FAILURE
         }
@@ -126,19 +124,12 @@ async fn answer(args: Args) -> Result<Answer> {
     }
     let phone = place.phone()?;
     match args.command {
-        Command::SignIn {
-            email,
-            portal,
-            code,
-        } => {
-            sign_in(
-                &phone,
-                &email,
-                &portal.map_or_else(|| running_portal(&args.home), Ok)?,
-                code,
-                args.json,
-            )
-            .await
+        Command::SignIn { email, portal } => {
+            let portal = match portal {
+                Some(portal) => portal,
+                None => place.demo_portal(&phone, &args.home).await?,
+            };
+            sign_in(&phone, &email, &portal, args.json).await
         }
         Command::Staff(command) => staff::run(&phone, command).await,
         command => own::run(&phone, command, args.json).await,
@@ -149,17 +140,23 @@ async fn answer(args: Args) -> Result<Answer> {
 struct Place {
     wallet: PathBuf,
     sealing: PathBuf,
+    /// The demo's portal that the phone signed in at last: each start of the demo is another property.
+    demo: PathBuf,
 }
 
 impl Place {
     fn of(args: &Args) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if args.name.is_empty() || !args.name.chars().all(plain) {
+        if args.whose.is_empty() || !args.whose.chars().all(plain) {
             bail!("--as takes letters, digits, - and _");
         }
         Ok(Self {
-            wallet: args.home.join("phones").join(&args.name),
-            sealing: args.home.join("sealing-keys").join(&args.name),
+            wallet: args.home.join("phones").join(&args.whose),
+            sealing: args.home.join("sealing-keys").join(&args.whose),
+            demo: args
+                .home
+                .join("phones")
+                .join(format!("{}.demo", args.whose)),
         })
     }
 
@@ -172,6 +169,17 @@ impl Place {
             clock: Arc::new(SystemClock),
             random,
         })?)
+    }
+
+    /// The running demo's portal. A phone that knows an earlier one forgets it: that property is gone for good.
+    async fn demo_portal(&self, phone: &Phone, home: &Path) -> Result<String> {
+        let running = running_portal(home)?;
+        match std::fs::read_to_string(&self.demo) {
+            Ok(earlier) if earlier != running => phone.sign_out(&earlier).await?,
+            _ => {}
+        }
+        std::fs::write(&self.demo, &running)?;
+        Ok(running)
     }
 
     fn told(&self) -> Answer {
@@ -187,20 +195,14 @@ impl Place {
     }
 }
 
-async fn sign_in(
-    phone: &Phone,
-    email: &str,
-    portal: &str,
-    code: Option<String>,
-    json: bool,
-) -> Result<Answer> {
+async fn sign_in(phone: &Phone, email: &str, portal: &str, json: bool) -> Result<Answer> {
     let pending = phone.sign_in_start(portal, email).await?;
-    let code = match code {
-        Some(code) => code,
-        None => ask(json)?,
-    };
+    let code = ask(json)?;
     let report = phone.sign_in_finish(&pending, &code, "Terminal").await?;
-    if let Some(failure) = report.failures.into_iter().next() {
+    // Another portal's trouble is no trouble of this sign-in.
+    let same = |url: &str| url.trim_end_matches('/') == portal.trim_end_matches('/');
+    let mut failures = report.failures.into_iter();
+    if let Some(failure) = failures.find(|failure| same(&failure.portal_url)) {
         return Err(failure.error).context("signed in, but the first sync failed; run `sync`");
     }
     let properties = phone.properties()?;
@@ -236,15 +238,21 @@ fn ask(json: bool) -> Result<String> {
         .read_line(&mut line)
         .context("no code was typed")?;
     let code = line.trim().to_owned();
-    anyhow::ensure!(!code.is_empty(), "no code was typed; give it with --code");
+    anyhow::ensure!(
+        !code.is_empty(),
+        "no code was typed; run it again and type the six digits, or pipe them in"
+    );
     Ok(code)
 }
 
 fn running_portal(home: &Path) -> Result<String> {
     let file = home.join("demo").join(PORTAL_URL);
-    std::fs::read_to_string(&file)
-        .map(|url| url.trim().to_owned())
-        .context("no demo runs from this folder: start `cargo run` in another terminal, or name a portal with --portal")
+    let url = std::fs::read_to_string(&file).map_err(|_| {
+        anyhow::anyhow!(
+            "no demo runs from this folder: start `cargo run` in another terminal, or name a portal with --portal"
+        )
+    })?;
+    Ok(url.trim().to_owned())
 }
 
 /// The one thing of this name, whatever its case.
@@ -262,7 +270,7 @@ fn named<T>(things: Vec<T>, name: &str, what: &str, name_of: impl Fn(&T) -> &str
             names.sort();
             names.dedup();
             let known = if names.is_empty() {
-                "there are none".to_owned()
+                "this phone knows none: sign in, or ask staff for a key".to_owned()
             } else {
                 format!("there are: {}", names.join(", "))
             };

@@ -172,12 +172,12 @@ fn drawn(view: &CodeView) -> Result<String> {
         .map(|line| format!("\x1b[38;2;255;255;255;48;2;0;0;0m{line}\x1b[0m"));
     let symbol = lines.collect::<Vec<_>>().join("\n");
     let kind = if view.long {
-        "Works at every door of the key, even one that has never heard of it."
+        "\nWorks at every door of the key, even one that has never heard of it."
     } else {
         ""
     };
     Ok(format!(
-        "{symbol}\nGood once, for about 20 seconds. The next one comes at {}.\n{kind}\n{}",
+        "{symbol}\nGood once, for about 20 seconds. The next one comes at {}.{kind}\n{}",
         view.next_at.format("%H:%M:%S UTC"),
         view.text
     ))

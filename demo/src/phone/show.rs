@@ -30,8 +30,12 @@ pub(crate) fn keys(keys: &[KeyView], properties: &[PropertyView]) -> Result<Answ
         }
     }
     if keys.is_empty() {
-        text = "No keys. They appear here by themselves when somebody issues you one; run `sync`."
-            .to_owned();
+        text = if properties.is_empty() {
+            "No keys: nobody is signed in on this phone. Run `phone sign-in EMAIL`."
+        } else {
+            "No keys yet. When staff issue you one, `phone sync` brings it."
+        }
+        .to_owned();
     }
     let json = keys.iter().map(|key| {
         let doors = key.doors.iter().map(|door| json!({ "door": door.at.door, "name": door.name, "usable": door.usable }));
@@ -56,7 +60,12 @@ pub(crate) fn doors(doors: &[DoorView], properties: &[PropertyView]) -> Result<A
         text += &format!("{:<28} {:<14} {now}\n", door.name, door.place);
     }
     if doors.is_empty() {
-        text = "No doors. Sign in first, or run `sync`.".to_owned();
+        text = if properties.is_empty() {
+            "No doors: nobody is signed in on this phone. Run `phone sign-in EMAIL`."
+        } else {
+            "No doors yet. They come with a key; `phone sync` brings it."
+        }
+        .to_owned();
     }
     let json = doors.iter().map(|door| {
         json!({
@@ -146,7 +155,7 @@ fn usable(decision: &Decision, properties: &[PropertyView]) -> String {
     }
 }
 
-fn status(status: Status) -> &'static str {
+pub(crate) fn status(status: Status) -> &'static str {
     match status {
         Status::Upcoming => "upcoming",
         Status::Active => "active",
@@ -192,8 +201,8 @@ pub(crate) fn kind(error: &anyhow::Error) -> Value {
 }
 
 /// What went wrong, and what to do.
-pub(crate) fn help_for(error: &anyhow::Error) -> String {
-    let what = match of_core(error) {
+pub(crate) fn what(error: &anyhow::Error) -> String {
+    match of_core(error) {
         Some(Error::Denied { reason, next }) => {
             let next = next
                 .map(|next| format!(" It opens from {}.", next.format("%a %-d %b %Y, %H:%M UTC")))
@@ -218,6 +227,5 @@ pub(crate) fn help_for(error: &anyhow::Error) -> String {
             )
         }
         _ => format!("{error:#}"),
-    };
-    format!("error: {what}")
+    }
 }

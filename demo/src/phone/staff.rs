@@ -6,11 +6,12 @@ use latchkey_core::outbox::OutboxId;
 use latchkey_core::phone::Phone;
 use latchkey_core::staff::{StaffDesk, Submitted};
 use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::roles::{Action, Target, may};
 use latchkey_protocol::rules::AccessRules;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, named};
+use super::{Answer, named, show};
 use crate::estate::reason_in_words;
 
 /// What staff do.
@@ -55,6 +56,22 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// What one has to be allowed to do, and to whom. The portal decides; this says no sooner, and in words.
+    const fn needs(&self) -> (Action, Target) {
+        let action = match self {
+            Self::Keys => Action::ViewKeys,
+            Self::People => Action::ViewPeople,
+            // Each sees what their role may: the portal picks.
+            Self::Events => return (Action::ViewOwnActivity, Target::Oneself),
+            Self::Issue { .. } => Action::IssueKey,
+            Self::Share { .. } => Action::EditKey,
+            Self::Withdraw { .. } => Action::WithdrawKey,
+        };
+        (action, Target::Property)
+    }
+}
+
 /// How a key is presented.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Kind {
@@ -67,22 +84,33 @@ pub(crate) enum Kind {
 pub(crate) async fn run(phone: &Phone, command: Command) -> Result<Answer> {
     // Lists are the wallet's; news first, where there is a network.
     let _ = phone.sync().await;
-    let property = phone
-        .properties()?
+    let properties = phone.properties()?;
+    let property = properties
         .first()
-        .context("sign in first: `phone sign-in EMAIL`")?
-        .id;
-    let desk = phone.staff(property)?;
+        .context("sign in first: `phone sign-in EMAIL`")?;
+    let (action, target) = command.needs();
+    anyhow::ensure!(
+        may(property.role, action, target),
+        "{} may not: at {} the role is {}",
+        property.person_name,
+        property.name,
+        property.role.name()
+    );
+    let desk = phone.staff(property.id)?;
     match command {
         Command::Keys => {
             let mut keys = desk.keys()?;
             keys.sort_by(|a, b| a.name.cmp(&b.name));
             let lines = keys.iter().map(|key| {
+                let holders = match (key.kind, key.persons.len()) {
+                    (KeyKind::Qr, _) => "by link".to_owned(),
+                    (_, 1) => "1 person".to_owned(),
+                    (_, number) => format!("{number} people"),
+                };
                 format!(
-                    "{:<28} {:?}, {} people",
+                    "{:<28} {:<10} {holders}",
                     key.name,
-                    key.status,
-                    key.persons.len()
+                    show::status(key.status)
                 )
             });
             Ok(Answer {
