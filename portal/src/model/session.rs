@@ -41,19 +41,35 @@ pub(crate) fn register(
         .first("SELECT id FROM account WHERE email = ?1", params![email])?
         .ok_or(StoreError::Unreadable("account"))?
         .at(0)?;
-    // The same key again: its answer was lost, or the app starts over.
-    let earlier = tx.query(
-        "SELECT id FROM device WHERE account = ?1 AND jkt = ?2 AND ended_at IS NULL",
+    // The same key again is the same device: its answer was lost, or its session had ended. What was issued to it
+    // stays its own; under a new name it would see nothing of that any more.
+    let earlier = tx.first(
+        "SELECT id FROM device WHERE account = ?1 AND jkt = ?2 ORDER BY created_at DESC, id LIMIT 1",
         params![account, jkt],
     )?;
-    for row in earlier {
-        end(tx, row.at(0)?, now)?;
-    }
-    let device = DeviceId(tools.random());
-    tx.execute(
-        "INSERT INTO device (id, account, jkt, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![device, account, jkt, device_name, now],
-    )?;
+    let device = match earlier {
+        Some(row) => {
+            let device = row.at(0)?;
+            end(tx, device, now)?;
+            tx.execute(
+                "DELETE FROM refresh_token WHERE device = ?1",
+                params![device],
+            )?;
+            tx.execute(
+                "UPDATE device SET ended_at = NULL, name = ?2 WHERE id = ?1",
+                params![device, device_name],
+            )?;
+            device
+        }
+        None => {
+            let device = DeviceId(tools.random());
+            tx.execute(
+                "INSERT INTO device (id, account, jkt, name, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![device, account, jkt, device_name, now],
+            )?;
+            device
+        }
+    };
     issue(tx, tools, account, device, None)
 }
 

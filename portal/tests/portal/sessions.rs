@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use latchkey_protocol::proof::KeyKind;
 use latchkey_protocol::roles::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::client::{Device, claims, code_in};
+use crate::client::{Device, Key as Software, claims, code_in};
+use crate::grants::grants;
 use crate::world::{OWNER, RESIDENT, World};
 
 #[tokio::test]
@@ -255,4 +257,23 @@ async fn a_restarted_portal_knows_its_devices() {
     device.move_to(world.portal.url());
     device.me().await;
     world.clock.jump_wall(TimeDelta::seconds(1));
+}
+
+#[tokio::test]
+async fn a_phone_that_signs_in_again_keeps_what_was_issued_to_it() {
+    let world = World::start().await;
+    let mut rita = world.device(RESIDENT).await;
+    let before = rita.refresh.clone();
+    let held = rita
+        .register(&world, KeyKind::AccessCredential, &Software::new())
+        .await
+        .credential;
+    // Its session had ended: sixty days without a refresh.
+    world.clock.advance(Duration::from_secs(61 * 86_400));
+    rita.sign_in(&world, RESIDENT).await;
+    let page = rita.sync(&world, None).await;
+    let grants: Vec<_> = grants(&page).iter().map(|grant| grant.credential).collect();
+    assert_eq!(grants, [held]);
+    assert_eq!(rita.refresh_with(&before).await.problem(), "not-signed-in");
+    rita.me().await;
 }
