@@ -96,7 +96,7 @@ pub(crate) fn install(
         generation,
         package,
     };
-    offer::answered(tx, &code, &answer)?;
+    offer::answered(tx, &code, &answer, tools.now())?;
     Ok(answer)
 }
 

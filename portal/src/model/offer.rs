@@ -11,6 +11,8 @@ use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
 const WAITS: TimeDelta = TimeDelta::hours(1);
+/// How long an answer waits for its controller, which may stand without a network for a while.
+const ANSWER_WAITS: TimeDelta = TimeDelta::days(30);
 const A_PEER: Limit = Limit {
     most: 600,
     seconds: 600,
@@ -32,7 +34,7 @@ pub(crate) fn lay(tx: &mut dyn Tx, tools: &Tools, bytes: &[u8], peer: &str) -> R
     tx.execute(
         "INSERT INTO offer (code, offer, expires_at) VALUES (?1, ?2, ?3)
          ON CONFLICT (code) DO UPDATE SET offer = excluded.offer,
-             expires_at = excluded.expires_at",
+             expires_at = CASE WHEN offer.answer IS NULL THEN excluded.expires_at ELSE offer.expires_at END",
         params![offer.code().to_string(), bytes, now + WAITS],
     )?;
     Ok(())
@@ -52,15 +54,22 @@ pub(crate) fn waiting(
     .transpose()
 }
 
-/// Keeps the answer for the controller to collect.
+/// Keeps the answer for the controller to collect, whether it has called in yet or the installer brought its offer.
 pub(crate) fn answered(
     tx: &mut dyn Tx,
     code: &CommissioningCode,
     answer: &InstalledController,
+    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE offer SET answer = ?2 WHERE code = ?1",
-        params![code.to_string(), text(answer, "answer")?],
+        "INSERT INTO offer (code, offer, expires_at, answer) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (code) DO UPDATE SET expires_at = excluded.expires_at, answer = excluded.answer",
+        params![
+            code.to_string(),
+            Vec::<u8>::new(),
+            now + ANSWER_WAITS,
+            text(answer, "answer")?
+        ],
     )?;
     Ok(())
 }

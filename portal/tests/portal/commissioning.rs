@@ -106,3 +106,25 @@ async fn a_replacement_gets_the_next_generation_and_the_old_controller_is_not_le
     });
     assert_eq!(mara.post(&path, elsewhere).await.problem(), "conflict");
 }
+
+#[tokio::test]
+async fn a_controller_that_calls_in_after_its_installer_was_there_collects_what_it_needs() {
+    let world = World::start().await;
+    let controller = Controller::new();
+    let ines = world.device(INSTALLER).await;
+    let north = find(&world, &ines, "North gate").await;
+    let path = world.path(&format!("/doors/{}/controllers", north.id));
+    let brought = json!({ "code": controller.code(), "offer": controller.signed_offer() });
+    let installed: InstalledController = ines.post(&path, brought).await.ok();
+    // Its network comes up long after.
+    world
+        .clock
+        .advance(std::time::Duration::from_secs(2 * 86_400));
+    let device = Device::new(world.portal.url());
+    let offer = Some(json!({ "offer": controller.signed_offer() }));
+    let laid = device.bare(Method::POST, "/v1/commissioning", offer).await;
+    assert_eq!(laid.status, 202, "{}", laid.text());
+    let collect = format!("/v1/commissioning/{}", controller.code());
+    let collected: InstalledController = device.bare(Method::GET, &collect, None).await.ok();
+    assert_eq!(installed, collected);
+}
