@@ -202,8 +202,9 @@ impl Talk {
                 pass,
                 issued,
             } => {
+                let now = tools.now();
                 let check =
-                    move |tx: &mut dyn Tx| code_check::check(tx, property, door, pass, issued);
+                    move |tx: &mut dyn Tx| code_check::check(tx, now, property, door, pass, issued);
                 let denied = self.app.store.write(check).await.map_err(refused)?;
                 send(socket, &FromPortal::CodeAnswer { request, denied }).await?;
             }

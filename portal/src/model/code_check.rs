@@ -1,5 +1,6 @@
 //! Codes accepted once, over all online doors: compare-and-set on the pass's last accepted issue time.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::ids::{DoorId, PassId, PropertyId};
 use latchkey_protocol::rules::Reason;
 
@@ -9,9 +10,13 @@ use crate::issue::pass_rows;
 use crate::issue::statements::as_i64;
 use crate::store::{Tx, Wake, params};
 
+/// How far a code's issue time may be ahead: two minutes against the door's clock, which may itself be off by as much.
+const MOST_AHEAD: TimeDelta = TimeDelta::minutes(5);
+
 /// Whether this door may accept the code: none for yes. A yes is repeated to the same door only, and never taken back.
 pub(crate) fn check(
     tx: &mut dyn Tx,
+    now: DateTime<Utc>,
     property: PropertyId,
     door: DoorId,
     pass: PassId,
@@ -39,6 +44,12 @@ pub(crate) fn check(
     let number = door::load(tx, property, door)?.map(|door| door.number);
     if number.is_none_or(|number| !standing.opens(number)) {
         return Ok(Some(Reason::WrongDoor));
+    }
+    // No door that knows the time asks about such a code, and one that was accepted would end all until then.
+    let ahead =
+        i64::try_from(issued.saturating_mul(10)).unwrap_or(i64::MAX) - now.timestamp_millis();
+    if ahead > MOST_AHEAD.num_milliseconds() {
+        return Ok(Some(Reason::CodeTooOld));
     }
     let set = tx.execute(
         "UPDATE pass SET last_used = ?3, last_door = ?4

@@ -17,6 +17,9 @@ use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
+/// The last millisecond of the year 9999.
+const LATEST_MS: i64 = 253_402_300_799_999;
+
 /// Keeps what a door reports; what it reported before counts no second time. Says up to where the door may forget.
 pub(crate) fn keep(
     tx: &mut dyn Tx,
@@ -50,6 +53,9 @@ fn keep_one(
         return Ok(());
     }
     let (person, key) = who(tx, property, &event.subject)?;
+    // A door with a lost clock, or a stolen one, may say anything: what no calendar can say would stop every reader of
+    // the list.
+    let at_ms = event.at_ms.clamp(0, LATEST_MS);
     let ordinal = change::next_number(tx, property)?;
     tx.execute(
         "INSERT INTO event (property, id, ordinal, door, generation, sequence, at_ms, received_at,
@@ -62,7 +68,7 @@ fn keep_one(
             door,
             generation.0,
             i64::try_from(event.sequence).map_err(|_| Fault::invalid("sequence"))?,
-            event.at_ms,
+            at_ms,
             tools.now(),
             event.clock_unsure,
             means_name(event.means),

@@ -181,6 +181,8 @@ pub(crate) fn must_to_all(
         let nobody_yet = PersonId([0; 16]);
         return member.must_to(action, nobody_yet, Role::Guest);
     }
+    // Towards nobody is no way around the table.
+    member.must(action)?;
     for person in persons {
         let role =
             person::role(tx, member.property, *person)?.ok_or(StoreError::Unreadable("holder"))?;

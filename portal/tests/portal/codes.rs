@@ -129,3 +129,25 @@ async fn of_two_doors_that_ask_at_once_one_wins() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_door_cannot_use_up_the_codes_of_days_to_come() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    let north = Door::install(&world, "North gate").await;
+    let south = Door::install(&world, "South gate").await;
+    let (_, link) = share_two(&world, &stefan).await;
+    let pass = Browser::open(&world, &link)
+        .bind()
+        .await
+        .ok::<GuestPass>()
+        .pass;
+    let mut north = north.connect(&world).await;
+    let mut south = south.connect(&world).await;
+    let now: chrono::DateTime<chrono::Utc> = "2026-11-24T09:00:00Z".parse().unwrap();
+    let now = u64::try_from(now.timestamp_millis()).unwrap() / 10;
+    for ahead in [now + 6 * 60 * 100, u64::MAX / 2] {
+        assert_eq!(ask(&mut north, pass, ahead).await, Some(Reason::CodeTooOld));
+    }
+    assert_eq!(ask(&mut south, pass, now).await, None);
+}

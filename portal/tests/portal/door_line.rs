@@ -304,3 +304,29 @@ async fn a_portal_that_goes_down_tells_its_doors_to_come_back() {
     device.sign_in(&world, MANAGER).await;
     assert!(!find(&world, &device, "North gate").await.connected);
 }
+
+#[tokio::test]
+async fn a_time_that_no_calendar_has_stops_nobody_from_reading_what_happened() {
+    let world = World::start().await;
+    let mara = world.device(MANAGER).await;
+    let door = Door::install(&world, "North gate").await;
+    let mut line = door.connect(&world).await;
+    let events = [i64::MIN, i64::MAX].map(|at_ms| DoorEvent {
+        id: EventId([u8::from(at_ms > 0); 16]),
+        sequence: 1,
+        at_ms,
+        clock_unsure: true,
+        means: Means::Stream,
+        subject: Subject::Stranger,
+        attempt: None,
+        denied: Some(Reason::Unknown),
+    });
+    line.say(&FromDoor::Events {
+        events: events.to_vec(),
+    })
+    .await;
+    assert_eq!(line.next().await, FromPortal::EventsKept { up_to: 1 });
+    let all: Page<Event> = mara.get(&world.path("/events")).await.ok();
+    assert_eq!(all.items.len(), 2);
+    mara.sync(&world, None).await;
+}
