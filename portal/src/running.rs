@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use latchkey_env::{SharedClock, SharedRandom, ticks};
+use latchkey_protocol::ids::PropertyId;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
@@ -21,7 +22,7 @@ use crate::issue::{renewal, revocations, statements};
 use crate::listen::{self, TlsError};
 use crate::metrics::Metrics;
 use crate::model::sync::CursorKey;
-use crate::model::{door, housekeeping, property, secrets};
+use crate::model::{door, event, housekeeping, property, secrets};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
@@ -264,7 +265,10 @@ async fn begin(app: &Shared) -> Result<(), Fault> {
         app.store
             .write(move |tx| Ok::<_, Fault>(door::all_disconnected(tx, id)?))
             .await?;
-        confirm(app, id).await?;
+        if let Err(error) = confirm(app, id).await {
+            // Nothing can be signed there; the other properties go on.
+            tracing::error!(property = %id, %error, "a property's signer does not answer");
+        }
     }
     Ok(())
 }
@@ -283,22 +287,58 @@ async fn rounds(app: Shared) {
     }
 }
 
+/// What fails at one property, or for one phone, keeps no other from its renewal.
 async fn round(app: &Shared) -> Result<(), Fault> {
     let tools = app.tools.clone();
-    app.store
+    let forgotten = app
+        .store
         .write(move |tx| housekeeping::run(tx, &tools))
-        .await?;
-    for id in app
+        .await;
+    if let Err(error) = forgotten {
+        tracing::error!(%error, "what is over could not be forgotten");
+    }
+    let properties = app
         .store
         .read(|tx| Ok::<_, Fault>(property::all(tx)?))
-        .await?
-    {
-        let tools = app.tools.clone();
-        app.store
-            .write(move |tx| renewal::run(tx, &tools, id))
-            .await?;
+        .await?;
+    for id in properties {
+        if let Err(error) = round_at(app, id).await {
+            tracing::error!(property = %id, %error, "a property's renewals failed");
+        }
     }
     Ok(())
+}
+
+async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
+    let now = app.tools.now();
+    app.store
+        .write(move |tx| Ok::<_, Fault>(event::forget_news(tx, id, now)?))
+        .await?;
+    let tools = app.tools.clone();
+    let due = app
+        .store
+        .read(move |tx| renewal::due(tx, &tools, id))
+        .await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let Err(error) = renew(app, id, due.clone()).await else {
+        return Ok(());
+    };
+    tracing::error!(property = %id, %error, "not all that is due could be renewed at once: one by one");
+    for one in due {
+        if let Err(error) = renew(app, id, vec![one]).await {
+            tracing::error!(property = %id, ?one, %error, "a renewal failed");
+        }
+    }
+    Ok(())
+}
+
+async fn renew(app: &Shared, id: PropertyId, due: Vec<renewal::Due>) -> Result<(), Fault> {
+    let tools = app.tools.clone();
+    app.store
+        .write(move |tx| renewal::renew(tx, &tools, id, &due))
+        .await
 }
 
 /// Tells the signer of numbers that are committed.
@@ -320,7 +360,7 @@ async fn confirm_all(app: Shared, mut wakes: broadcast::Receiver<Wake>) {
     }
 }
 
-async fn confirm(app: &Shared, id: latchkey_protocol::ids::PropertyId) -> Result<(), Fault> {
+async fn confirm(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     let tools = app.tools.clone();
     // A reader sees committed numbers only.
     app.store
@@ -338,11 +378,6 @@ async fn confirm(app: &Shared, id: latchkey_protocol::ids::PropertyId) -> Result
         .await
 }
 
-fn confirm_one(
-    tools: &Tools,
-    id: latchkey_protocol::ids::PropertyId,
-    series: Series,
-    number: u64,
-) -> Result<(), Fault> {
+fn confirm_one(tools: &Tools, id: PropertyId, series: Series, number: u64) -> Result<(), Fault> {
     Ok(tools.signer.confirm(id, series, number)?)
 }

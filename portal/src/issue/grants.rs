@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aliro::document::issuer::SALT_LEN;
+use chrono::{DateTime, Utc};
 use latchkey_protocol::api::keys::KeyKind;
 use latchkey_protocol::grant::{self, GrantError, GrantRequest, KeyAt, Lifetime, Place, Rights};
 use latchkey_protocol::ids::{CredentialId, DoorNumber, ElementId, KeyId, PersonId, PropertyId};
@@ -13,7 +14,7 @@ use super::{Because, Revoked, Round, compare, documents};
 use crate::fault::Fault;
 use crate::model::credential::{self, Record as Credential};
 use crate::model::{audit, key};
-use crate::signer::{GrantDraft, SignerError};
+use crate::signer::{GrantDraft, SignedGrant, SignerError};
 use crate::store::{StoreError, Tx, params};
 
 /// Windows of one key: four elements at a door hold eight Schedules each, two of which bound the range.
@@ -47,7 +48,7 @@ pub(super) fn remake(
     let standing = standing(tx, round.property.id, held.id)?;
     let (elements, changed) = reconcile(round, tx, held, standing, &wanted)?;
     if changed || due {
-        sign(round, tx, held, &elements)?;
+        sign(round, tx, held, elements)?;
     }
     Ok(())
 }
@@ -182,7 +183,8 @@ fn reconcile(
         .into_iter()
         .partition(|element| cut.contains(&element.stands_in));
     for element in &cut_along {
-        close(round, tx, element)?;
+        // What is gone may be over by itself and need no place on the list; what shares its element is not.
+        supersede(round, tx, element)?;
         elements.push(make(
             round,
             tx,
@@ -201,15 +203,63 @@ fn reconcile(
 }
 
 fn sign(
+    round: &mut Round,
+    tx: &mut dyn Tx,
+    held: &Credential,
+    mut elements: Vec<Element>,
+) -> Result<(), Fault> {
+    if elements.is_empty() {
+        return documents::keep(round, tx, held, &elements, None);
+    }
+    let property = round.property.id;
+    let mut grant = signed(round, tx, held, &elements)?;
+    while cut_what_is_left(round, tx, held, &mut elements, &grant)? {
+        grant = signed(round, tx, held, &elements)?;
+    }
+    for (element, stands_in) in elements.iter().zip(&grant.elements) {
+        if element.stands_in != *stands_in {
+            tx.execute(
+                "UPDATE element SET stands_in = ?3 WHERE property = ?1 AND id = ?2",
+                params![property, element.id, *stands_in],
+            )?;
+        }
+    }
+    let subject = format!("{} {} {}", held.id, grant.signed, grant.documents.len());
+    audit::write(tx, &round.tools, property, None, "sign.grant", &subject)?;
+    documents::keep(round, tx, held, &elements, Some(&grant))
+}
+
+/// A key that leaves an element which it shared would go on opening by the old document, whose id then stands for
+/// others alone: that id is cut off, and all that stood in it is issued anew. Says whether there was any.
+fn cut_what_is_left(
+    round: &mut Round,
+    tx: &mut dyn Tx,
+    held: &Credential,
+    elements: &mut [Element],
+    grant: &SignedGrant,
+) -> Result<bool, Fault> {
+    let left: BTreeSet<ElementId> = elements
+        .iter()
+        .zip(&grant.elements)
+        .filter(|(element, stands_in)| ![element.id, **stands_in].contains(&element.stands_in))
+        .map(|(element, _)| element.stands_in)
+        .collect();
+    for element in elements.iter_mut() {
+        if left.contains(&element.stands_in) {
+            supersede(round, tx, element)?;
+            *element = make(round, tx, held, element.key, element.place, &element.rules)?;
+        }
+    }
+    Ok(!left.is_empty())
+}
+
+fn signed(
     round: &Round,
     tx: &mut dyn Tx,
     held: &Credential,
     elements: &[Element],
-) -> Result<(), Fault> {
+) -> Result<SignedGrant, Fault> {
     let property = round.property.id;
-    if elements.is_empty() {
-        return documents::keep(round, tx, held, elements, None);
-    }
     let signed_after = tx
         .first(
             "SELECT MAX(signed) FROM grant_document WHERE property = ?1 AND credential = ?2",
@@ -229,25 +279,24 @@ fn sign(
         lifetime: round.property.grant_lifetime,
         signed_after,
     };
-    let grant = round
+    round
         .tools
         .signer
         .grant(property, draft)
         .map_err(|error| match error {
             SignerError::TooManyKeys => Fault::invalid(error.to_string()),
             error => error.into(),
-        })?;
-    for (element, stands_in) in elements.iter().zip(&grant.elements) {
-        if element.stands_in != *stands_in {
-            tx.execute(
-                "UPDATE element SET stands_in = ?3 WHERE property = ?1 AND id = ?2",
-                params![property, element.id, *stands_in],
-            )?;
-        }
+        })
+}
+
+/// Ends an element in whose place another comes. It may stand in documents of before under both of its ids: as its own,
+/// and as a part of the one that it joined.
+fn supersede(round: &mut Round, tx: &mut dyn Tx, element: &Element) -> Result<(), Fault> {
+    close(round, tx, element)?;
+    for id in BTreeSet::from([element.id, element.stands_in]) {
+        round.revoke(tx, Revoked::Element(id), element.key, Because::Superseded)?;
     }
-    let subject = format!("{} {} {}", held.id, grant.signed, grant.documents.len());
-    audit::write(tx, &round.tools, property, None, "sign.grant", &subject)?;
-    documents::keep(round, tx, held, elements, Some(&grant))
+    Ok(())
 }
 
 /// Ends an element: revoked, unless its key is over by its own rules.
@@ -288,18 +337,26 @@ fn numbers_of(
     .collect()
 }
 
-/// Renews what is due at this property.
-pub(super) fn renew_due(round: &mut Round, tx: &mut dyn Tx) -> Result<(), Fault> {
-    let due = tx.query(
+/// The credentials whose documents are due.
+pub(super) fn due(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    now: DateTime<Utc>,
+) -> Result<Vec<CredentialId>, StoreError> {
+    tx.query(
         "SELECT DISTINCT credential FROM grant_document
          WHERE property = ?1 AND renew_at <= ?2 AND valid_until > 0 LIMIT 500",
-        params![round.property.id, round.tools.now()],
-    )?;
-    for row in due {
-        let id: CredentialId = row.at(0)?;
-        if let Some(held) = credential::load(tx, round.property.id, id)? {
-            remake(round, tx, &held, true)?;
-        }
+        params![property, now],
+    )?
+    .iter()
+    .map(|row| row.at(0))
+    .collect()
+}
+
+/// Renews a credential's documents.
+pub(super) fn renew(round: &mut Round, tx: &mut dyn Tx, id: CredentialId) -> Result<(), Fault> {
+    match credential::load(tx, round.property.id, id)? {
+        Some(held) => remake(round, tx, &held, true),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -283,17 +283,18 @@ fn door_numbers(
         .map(Some)
 }
 
-/// Renews what is due at this property.
-pub(super) fn renew_due(round: &mut Round, tx: &mut dyn Tx) -> Result<(), Fault> {
+/// Renews a pass that is due, and with it the others of its code key.
+pub(super) fn renew(round: &mut Round, tx: &mut dyn Tx, id: PassId) -> Result<(), Fault> {
     let property = round.property.id;
-    for pass in pass_rows::due(tx, property, round.tools.now())? {
-        match pass.credential {
-            Some(id) => match credential::load(tx, property, id)? {
-                Some(held) => drop(remake_of_credential(round, tx, &held)?),
-                None => end(round, tx, &pass)?,
-            },
-            None => remake_of_link(round, tx, pass.key)?,
-        }
+    let due = pass_rows::load(tx, property, id)?.filter(|pass| pass.renew_at <= round.tools.now());
+    let Some(pass) = due else {
+        return Ok(());
+    };
+    match pass.credential {
+        Some(id) => match credential::load(tx, property, id)? {
+            Some(held) => remake_of_credential(round, tx, &held).map(drop),
+            None => end(round, tx, &pass),
+        },
+        None => remake_of_link(round, tx, pass.key),
     }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use latchkey_env::{SystemRandom, random_array};
 use latchkey_protocol::api::auth::{CredentialChallenge, Me, RegisteredCredential};
 use latchkey_protocol::api::problem::Problem;
 use latchkey_protocol::api::sync::SyncPage;
-use latchkey_protocol::ids::{AccountId, CredentialId};
+use latchkey_protocol::ids::{AccountId, CredentialId, PropertyId};
 use latchkey_protocol::proof::{CredentialProof, KeyKind, Registrant};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
@@ -292,10 +292,19 @@ impl Device {
 
     /// A registration's body with a fresh nonce and a right signature.
     pub(crate) async fn registration(&self, world: &World, kind: KeyKind, key: &Key) -> Value {
-        let path = world.path("/credentials/challenge");
+        self.registration_at(world.property, kind, key).await
+    }
+
+    pub(crate) async fn registration_at(
+        &self,
+        property: PropertyId,
+        kind: KeyKind,
+        key: &Key,
+    ) -> Value {
+        let path = format!("/v1/properties/{property}/credentials/challenge");
         let challenge: CredentialChallenge = self.call(Method::POST, &path, None).await.ok();
         let proof = CredentialProof {
-            property: world.property,
+            property,
             kind,
             registrant: Registrant::Account(self.account),
             nonce: challenge.nonce.to_array().unwrap(),

@@ -301,3 +301,84 @@ async fn many_doors_stand_in_documents_of_sixteen() {
     };
     assert_eq!(places(grant), BTreeSet::from([Place::AllDoors]));
 }
+
+/// What a document still opens at a door, given the list: the ends of the keys in it.
+fn ends(
+    document: &RawDocument,
+    holder: &aliro::crypto::PublicKey,
+    property: &latchkey_protocol::api::property::Property,
+    door: latchkey_protocol::ids::DoorNumber,
+    list: &RevocationList,
+) -> BTreeSet<String> {
+    use aliro::document::{Iterations, TrustedIssuers, Verifier, VerifyContext};
+    use latchkey_protocol::grant::{asked_elements, held_keys, knows_reader_rule, understands};
+    let mut trusted = TrustedIssuers::new();
+    let issuer = aliro::crypto::PublicKey::from_uncompressed(&property.issuer_key.0);
+    trusted.add_issuer(issuer.unwrap());
+    let context = VerifyContext {
+        credential: holder,
+        asked: &asked_elements(door),
+        clock: None,
+        iterations: &Iterations::new(),
+        known_reader_rules: &knows_reader_rule,
+        understands: &understands,
+    };
+    let verified = Verifier::new(&trusted).access(document, &context);
+    let held = held_keys(&verified.unwrap().elements, door, &property.offsets);
+    assert!(held.unreadable.is_empty(), "{:?}", held.unreadable);
+    let standing = held
+        .keys
+        .into_iter()
+        .filter(|key| list.content().revokes_element(key.id).is_none());
+    standing
+        .filter_map(|key| key.rules.range().until().map(|until| until.to_string()))
+        .collect()
+}
+
+#[tokio::test]
+async fn no_document_of_before_opens_for_a_withdrawn_key_that_shared_an_element() {
+    let world = World::start().await;
+    let rita = world.device(RESIDENT).await;
+    let stefan = world.device(STAFF).await;
+    let south = find(&world, &stefan, "South gate").await;
+    let rita_id = person(&world, &stefan, "Rita Resident").await.id;
+    let property: latchkey_protocol::api::property::Property = rita.get(&world.path("")).await.ok();
+    let phone = Software::new();
+    rita.register(&world, KeyKind::AccessCredential, &phone)
+        .await;
+    let mut documents = Vec::new();
+    let mut keys = Vec::new();
+    for n in 1..=7 {
+        let draft = json!({
+            "name": format!("Key {n}"), "kind": "mobile", "persons": [rita_id],
+            "doors": { "some": [south.id] }, "rules": { "range": { "until": format!("2027-01-{n:02}T12:00") } },
+        });
+        let key: Key = stefan.post(&world.path("/keys"), draft).await.ok();
+        keys.push(key);
+        documents.extend(grants(&rita.sync(&world, None).await));
+    }
+    while let Some(key) = keys.pop() {
+        let path = world.path(&format!("/keys/{}", key.id));
+        stefan.call(Method::DELETE, &path, None).await.ok::<Key>();
+        let page = rita.sync(&world, None).await;
+        documents.extend(grants(&page));
+        let list = list(&world, &page, &property.issuer_key.0);
+        let standing: BTreeSet<_> = keys
+            .iter()
+            .filter_map(|key| key.rules.range().until().map(|until| until.to_string()))
+            .collect();
+        let open = |grant: &GrantEntity| {
+            let document = RawDocument::decode(&grant.document.0).unwrap();
+            ends(&document, &phone.point(), &property, south.number, &list)
+        };
+        let here = |grant: &&GrantEntity| grant.doors.contains(&south.id);
+        for document in documents.iter().filter(here) {
+            assert!(open(document).is_subset(&standing), "{}", key.name);
+        }
+        let newest: BTreeSet<_> = grants(&page).iter().filter(here).flat_map(open).collect();
+        assert_eq!(
+            newest, standing,
+            "what stands opens with the newest document"
+        );
+    }
+}

@@ -27,7 +27,7 @@ kind = "gate"
 reach = "online"
 "#;
 
-async fn add(world: &World) -> PropertyId {
+pub(crate) async fn add(world: &World) -> PropertyId {
     let file = property_file::parse(OTHER, "hill.toml").unwrap();
     let (clock, random) = (Arc::new(world.clock.clone()), Arc::new(SystemRandom));
     // Beside the running portal, as an operator does it.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::api::sync::SyncPage;
 use latchkey_protocol::proof::KeyKind;
 use serde_json::json;
@@ -11,7 +12,7 @@ use crate::client::Key as Software;
 use crate::door::find;
 use crate::grants::grants;
 use crate::keys::person;
-use crate::world::{RESIDENT, STAFF, World};
+use crate::world::{OWNER, RESIDENT, STAFF, World};
 
 #[tokio::test]
 async fn a_grant_is_renewed_by_itself_from_half_of_its_life_on() {
@@ -61,4 +62,49 @@ async fn a_signer_whose_clock_has_stepped_signs_nothing_and_nothing_is_changed()
             .status
             .is_success()
     );
+}
+
+#[tokio::test]
+async fn what_cannot_be_signed_at_one_property_keeps_no_other_from_its_renewal() {
+    let world = World::start().await;
+    let other = crate::tenants::add(&world).await;
+    let mut owners = Vec::new();
+    for (property, email) in [(world.property, OWNER), (other, "hugo@hill.example")] {
+        let owner = world.device(email).await;
+        let at = |rest: &str| format!("/v1/properties/{property}{rest}");
+        let person = owner.me().await.memberships[0].person;
+        let draft = json!({ "name": "All", "kind": "mobile", "persons": [person], "doors": "all" });
+        owner.post(&at("/keys"), draft).await.ok::<Key>();
+        let phone = Software::new();
+        let body = owner
+            .registration_at(property, KeyKind::AccessCredential, &phone)
+            .await;
+        assert_eq!(owner.post(&at("/credentials"), body).await.status, 201);
+        let first: SyncPage = owner.get(&at("/sync")).await.ok();
+        owners.push((property, owner, first));
+    }
+    // The one that comes first in each round loses its keys.
+    owners.sort_by_key(|(property, ..)| *property.as_bytes());
+    let (broken, ..) = owners.remove(0);
+    let signer = world.folder.path().join("signer").join(broken.to_string());
+    std::fs::rename(&signer, world.folder.path().join("taken away")).unwrap();
+    let world = world.restart().await;
+    let (property, mut owner, first) = owners.remove(0);
+    owner.move_to(world.portal.url());
+    let until = grants(&first)[0].valid_until;
+    world.clock.advance(Duration::from_secs(4 * 86_400));
+    let answer = owner.refresh_with(&owner.refresh).await;
+    owner.take(&answer);
+    let mut cursor = first.cursor;
+    loop {
+        let path = format!("/v1/properties/{property}/sync?cursor={cursor}&wait=25");
+        let page: SyncPage = owner.get(&path).await.ok();
+        cursor = page.cursor.clone();
+        if let Some(grant) = grants(&page).pop() {
+            assert!(grant.valid_until > until);
+            return;
+        }
+        // A page that was held back for nothing: the next round.
+        world.clock.advance(Duration::from_secs(301));
+    }
 }
