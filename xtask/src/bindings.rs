@@ -36,9 +36,11 @@ impl Language {
 /// Builds the library and generates the given languages from it. The library must be the unstripped
 /// one: its metadata are symbols.
 pub(crate) fn generate(languages: &[Language]) -> Result<()> {
+    // The whole workspace: one package alone would have other features of its dependencies, and all of
+    // them be built once more.
     run(cargo()
-        .args(["build", "--locked", "--package", "latchkey-bindings"])
-        .args(["--features", "bindgen"]))?;
+        .args(["build", "--locked", "--workspace"])
+        .args(["--features", "latchkey-bindings/bindgen"]))?;
     for language in languages {
         let folder = language.folder();
         if folder.exists() {

@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::bindings::{self, Language};
-use crate::process::{run, watched, works};
+use crate::process::{watched, works};
 use crate::summary::{Counts, Outcome};
-use crate::workspace::{cargo, command, target};
+use crate::workspace::{command, target};
 
 pub(crate) fn tests() -> Result<Outcome> {
     if !works(command("mvn").arg("--version")) {
@@ -13,10 +13,9 @@ pub(crate) fn tests() -> Result<Outcome> {
             "Maven with a JDK (17 or newer) is not installed".into(),
         ));
     }
-    // Swift too, which no test compiles here: that it can be generated is shown at least.
+    // Swift too, which no test compiles here: that it can be generated is shown at least. Builds the
+    // property that the tests run against as well.
     bindings::generate(&Language::ALL)?;
-    // The property that the tests run against.
-    run(cargo().args(["build", "--locked", "--package", "latchkey-demo"]))?;
     let mut counts = Counts::default();
     let succeeded = watched(
         command("mvn")
