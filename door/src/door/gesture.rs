@@ -200,12 +200,18 @@ impl Door {
         now: Moment,
     ) -> Result<Settled, DoorError> {
         let event = self.event(gesture, subject, decision.reason(), now);
-        inner.store.write(|tx| {
-            replace(tx, gesture, now.at.timestamp_millis())?;
-            log_event(tx, &event)?;
-            Ok::<_, DoorError>(())
-        })?;
-        self.event_logged();
+        let named = is_named(subject);
+        // Whoever likes can come without a key: of those the store takes a measured number.
+        if named || inner.strangers.one_more(self.env.clock.monotonic()) {
+            inner.store.write(|tx| {
+                if named {
+                    replace(tx, gesture, now.at.timestamp_millis())?;
+                }
+                log_event(tx, &event)?;
+                Ok::<_, DoorError>(())
+            })?;
+            self.event_logged();
+        }
         self.report(Report::Denied(Happening {
             door: self.id(),
             event: event.id,
@@ -277,6 +283,15 @@ impl Door {
             attempt: gesture.attempt,
             denied,
         }
+    }
+}
+
+/// Whether somebody whom the issuer has named stands there: the holder of a key, or of a pass.
+fn is_named(subject: &Subject) -> bool {
+    match subject {
+        Subject::Credential { element, .. } => element.is_some(),
+        Subject::Pass { .. } => true,
+        Subject::Stranger => false,
     }
 }
 

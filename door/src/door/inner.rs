@@ -8,6 +8,7 @@ use latchkey_protocol::revocation::{RevocationList, RevocationView};
 use latchkey_protocol::rules::{Calendar, Holidays, Offsets, OffsetsError, Span};
 use latchkey_protocol::statement::{Body, DoorSettings, PropertySettings, SignedStatement};
 
+use super::strangers::Strangers;
 use super::{Door, Installed};
 use crate::engine::World;
 use crate::store::{
@@ -21,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) knowledge: Knowledge,
     /// Pages of a revocation list that phones have brought so far.
     pub(crate) pages: PageAssembler,
+    /// Of whom the log takes a measured number.
+    pub(crate) strangers: Strangers,
     /// The first missing statement (epoch and number) that the state has asked for.
     pub(crate) asked_for: Option<(u32, u64)>,
 }
@@ -57,6 +60,7 @@ impl Inner {
             clock,
             knowledge,
             pages: PageAssembler::new(),
+            strangers: Strangers::default(),
             asked_for: None,
         })
     }

@@ -8,6 +8,7 @@ mod installed;
 mod phone;
 mod reading;
 mod state;
+mod strangers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -68,6 +68,18 @@ impl Door {
         .await
     }
 
+    /// Whether this credential has shown a grant here before, and it still stands in the store.
+    pub(crate) async fn remembers(
+        self: &Arc<Self>,
+        credential: PublicKey,
+    ) -> Result<bool, DoorError> {
+        self.run(move |door| {
+            let inner = door.lock();
+            Ok(cached_document(inner.store.read(), &key_hash(&credential))?.is_some())
+        })
+        .await
+    }
+
     /// Takes what the phone answered. A document that holds together is kept in place of an older
     /// one; else the reason why it is not believed.
     pub(crate) async fn take_documents(

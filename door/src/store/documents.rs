@@ -35,7 +35,8 @@ pub(crate) fn cached_document(
         .optional()?)
 }
 
-/// Keeps it in place of an older one.
+/// Keeps it in place of an older one; an older one takes no newer one's place. What the newer one no longer says may
+/// not be on any list yet.
 pub(crate) fn keep_document(
     tx: &Transaction<'_>,
     credential: &[u8; 32],
@@ -45,7 +46,8 @@ pub(crate) fn keep_document(
         "INSERT INTO documents (credential, signed, valid_until, document)
          VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (credential) DO UPDATE SET signed = excluded.signed,
-             valid_until = excluded.valid_until, document = excluded.document",
+             valid_until = excluded.valid_until, document = excluded.document
+             WHERE documents.signed <= excluded.signed",
         params![
             credential,
             document.signed,

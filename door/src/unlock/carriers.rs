@@ -22,11 +22,12 @@ const LONGEST_SESSION: Duration = Duration::from_secs(90);
 /// together.
 ///
 /// When all places are taken, a newcomer gets that of the oldest connection on which nobody has
-/// proved a credential: connections that say nothing keep nobody out.
+/// shown a grant for a credential that they proved: connections that say nothing, and strangers with
+/// keys of their own making, keep nobody out.
 #[derive(Debug)]
 pub(crate) struct Carriers {
     places: Semaphore,
-    unproved: Mutex<BTreeMap<u64, Arc<Notify>>>,
+    unknown: Mutex<BTreeMap<u64, Arc<Notify>>>,
     next: AtomicU64,
     stop: watch::Receiver<bool>,
 }
@@ -35,7 +36,7 @@ impl Carriers {
     pub(crate) fn new(stop: watch::Receiver<bool>) -> Self {
         Self {
             places: Semaphore::new(MOST_SESSIONS),
-            unproved: Mutex::default(),
+            unknown: Mutex::default(),
             next: AtomicU64::new(0),
             stop,
         }
@@ -99,7 +100,7 @@ impl Carriers {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
-        self.unproved.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,14 +112,14 @@ pub(super) struct Visitor<'a> {
 }
 
 impl Visitor<'_> {
-    /// Somebody has proved a credential: the place is kept.
-    pub(super) fn has_proved(&self) {
+    /// Somebody has proved a credential that the issuer knows: the place is kept.
+    pub(super) fn is_known(&self) {
         self.carriers.lock().remove(&self.number);
     }
 }
 
 impl Drop for Visitor<'_> {
     fn drop(&mut self) {
-        self.has_proved();
+        self.is_known();
     }
 }

@@ -215,8 +215,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
     }
 
     async fn authenticated(&mut self, device: &Authenticated) -> Result<Vec<Event>, Ended> {
-        self.visitor.has_proved();
         self.credential = Some(device.credential);
+        if self.door.remembers(device.credential).await? {
+            self.visitor.is_known();
+        }
         match self.door.asks_for_document(device).await? {
             Some(request) => Ok(self.session.request_documents(&request)?),
             None => self.complete(),
@@ -226,6 +228,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
     async fn documents(&mut self, response: Vec<u8>) -> Result<Vec<Event>, Ended> {
         let credential = self.credential.ok_or(OutOfTurn)?;
         self.refusal = self.door.take_documents(credential, response).await?;
+        if self.refusal.is_none() {
+            self.visitor.is_known();
+        }
         self.complete()
     }
 

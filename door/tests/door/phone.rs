@@ -4,7 +4,7 @@ use aliro::crypto::RingEntropy;
 use aliro::device::{
     Credential, DeviceConfig, Disclosure, Event, Failure, GroupBinding, Session, Trust,
 };
-use aliro::document::{DeviceRequest, DeviceResponse, RawDocument};
+use aliro::document::{DeviceRequest, DeviceResponse, RawDocument, Timestamp};
 use aliro::identifier::Interface;
 use aliro::keys::BleVersions;
 use aliro::message::{Action, MessageBuffer, ReaderState};
@@ -34,6 +34,10 @@ pub(crate) struct Phone {
     /// The gesture of the next visit.
     pub(crate) attempt: AttemptId,
     pub(crate) replaces: Vec<AttemptId>,
+    /// The `signed` that it says its grant has, in place of the true one.
+    pub(crate) boasts: Option<Timestamp>,
+    /// Hears that this phone has proved its key; it then says nothing more.
+    pub(crate) falls_silent: Option<tokio::sync::mpsc::UnboundedSender<()>>,
     /// Which of its messages is changed on the way, and how.
     pub(crate) tamper: Option<(usize, Tamper)>,
 }
@@ -86,6 +90,8 @@ impl Phone {
             statements: Vec::new(),
             attempt: AttemptId(attempt),
             replaces: Vec::new(),
+            boasts: None,
+            falls_silent: None,
             tamper: None,
         }
     }
@@ -242,7 +248,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                     .phone
                     .grant
                     .as_ref()
-                    .map(|grant| grant.signed().to_bytes());
+                    .map(|grant| self.phone.boasts.unwrap_or(grant.signed()).to_bytes());
                 self.session
                     .approve(Disclosure::documents(signed, None))
                     .unwrap()
@@ -264,6 +270,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                 self.session.documents(&response.encode()).unwrap()
             }
             Event::AccessCompleted { .. } => {
+                if let Some(proved) = &self.phone.falls_silent {
+                    proved.send(()).unwrap();
+                    return Vec::new();
+                }
                 let commit = PrivateMessage::Commit {
                     attempt: self.phone.attempt,
                     replaces: self.phone.replaces.clone(),

@@ -573,3 +573,75 @@ async fn silent_connections_keep_nobody_out() {
     let (_, visit) = tokio::join!(serving, visiting);
     assert_eq!(denied(&visit), None);
 }
+
+#[tokio::test]
+async fn strangers_with_keys_of_their_own_making_keep_nobody_out() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let (proved, mut all_proved) = tokio::sync::mpsc::unbounded_channel();
+    let strangers: Vec<_> = (0..24)
+        .map(|_| {
+            let mut stranger = Phone::stranger(&property);
+            stranger.falls_silent = Some(proved.clone());
+            stranger
+        })
+        .collect();
+    let staying = futures_util::future::join_all(strangers.iter().map(|phone| phone.visit(&door)));
+    let visiting = async {
+        for _ in &strangers {
+            all_proved.recv().await.unwrap();
+        }
+        Phone::resident(&property, "{}").visit(&door).await
+    };
+    let visit = tokio::select! {
+        visit = visiting => visit,
+        _ = staying => panic!("they stay"),
+    };
+    assert_eq!(denied(&visit), None);
+}
+
+#[tokio::test]
+async fn an_older_grant_does_not_take_the_place_of_the_one_that_the_door_has_seen() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let mut phone = Phone::resident(&property, "{}");
+    let wide = phone.grant.clone();
+    property.clock.advance(Duration::from_secs(60));
+    let fridays = r#"{"windows": [{"days": ["fri"], "from": "09:00", "to": "10:00"}]}"#;
+    phone.grant(&property, 7, fridays);
+    assert_eq!(denied(&phone.visit(&door).await), Some(Reason::WrongDay));
+    // The list that supersedes the old one has not come here, and the phone knows it.
+    phone.grant = wide;
+    let later = property.now().timestamp() + 60;
+    phone.boasts = aliro::document::Timestamp::from_epoch(later);
+    let visit = phone.gesture(2).visit(&door).await;
+    assert!(visit.asked_for_documents);
+    assert_eq!(denied(&visit), Some(Reason::WrongDay));
+    assert_eq!(door.strike.count(), 0);
+}
+
+#[tokio::test]
+async fn strangers_fill_neither_the_log_nor_the_list_of_gestures() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    for n in 0..130 {
+        door.running.scan(&format!("junk {n}")).await.unwrap();
+    }
+    let mut stranger = Phone::stranger(&property);
+    stranger.replaces = (0..16u8)
+        .map(|n| latchkey_protocol::ids::AttemptId([n; 16]))
+        .collect();
+    assert_eq!(denied(&stranger.visit(&door).await), Some(Reason::Unknown));
+    assert_eq!(door.running.status().await.unwrap().events, 100);
+    let open = Phone::resident(&property, "{}").visit(&door).await;
+    assert_eq!(denied(&open), None);
+    assert_eq!(door.running.status().await.unwrap().events, 101);
+    property.clock.advance(Duration::from_secs(10));
+    door.running.scan("junk").await.unwrap();
+    assert_eq!(door.running.status().await.unwrap().events, 102);
+    let store = rusqlite::Connection::open(door.folder.path().join("controller.sqlite")).unwrap();
+    let attempts: i64 = store
+        .query_row("SELECT count(*) FROM attempts", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(attempts, 1, "the resident's own");
+}
