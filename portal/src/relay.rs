@@ -25,6 +25,7 @@ pub(crate) async fn relay(
     Caller(caller): Caller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Fault> {
+    let device = caller.device;
     app.store
         .read(move |tx| {
             let member = member::of(tx, &caller, property)?;
@@ -36,7 +37,7 @@ pub(crate) async fn relay(
     // Who may not see the door learns nothing from how the request was made.
     let upgrade =
         upgrade.map_err(|error| Fault::because(ProblemType::BadRequest, error.to_string()))?;
-    let line = app.doors.relay(property, door).await;
+    let line = app.doors.relay(property, door, device).await;
     let line = line.ok_or(Fault::new(ProblemType::DoorOffline))?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| carry(app, socket, line)))

@@ -1,11 +1,11 @@
 //! Which doors are connected to this process, and the way to each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use latchkey_protocol::doorlink::{FromPortal, close};
-use latchkey_protocol::ids::{DoorId, PropertyId};
+use latchkey_protocol::ids::{DeviceId, DoorId, PropertyId};
 use tokio::sync::mpsc;
 
 use super::Goodbye;
@@ -13,8 +13,12 @@ use super::Goodbye;
 /// Messages that may wait for a slow door.
 const WAITING: usize = 256;
 
+/// Conversations of one phone with one door: the present one, and one that it has just given up. A door has few places
+/// for all phones together.
+const MOST_OF_A_PHONE: usize = 2;
+
 type Door = (PropertyId, DoorId);
-type Relays = Arc<Mutex<HashMap<u64, mpsc::Sender<Vec<u8>>>>>;
+type Relays = Arc<Mutex<BTreeMap<u64, Phone>>>;
 
 /// What is to be done on a door's line.
 pub(super) enum Order {
@@ -35,6 +39,12 @@ struct Line {
     relays: Relays,
 }
 
+/// A phone in conversation with a door.
+struct Phone {
+    device: DeviceId,
+    bytes: mpsc::Sender<Vec<u8>>,
+}
+
 /// A door's own end of its entry in the hub.
 pub(super) struct Registered {
     serial: u64,
@@ -47,7 +57,7 @@ impl Registered {
     pub(super) fn relay_data(&self, channel: u64, bytes: Vec<u8>) {
         let mut relays = lock(&self.relays);
         if let Some(phone) = relays.get(&channel)
-            && phone.try_send(bytes).is_err()
+            && phone.bytes.try_send(bytes).is_err()
         {
             relays.remove(&channel);
         }
@@ -106,16 +116,31 @@ impl Hub {
         lock(&self.lines).len()
     }
 
-    /// Opens a conversation between a phone and a door; none when the door is not connected here.
-    pub(crate) async fn relay(&self, property: PropertyId, door: DoorId) -> Option<RelayLine> {
+    /// Opens a conversation between a phone and a door; none when the door is not connected here. It takes the place of
+    /// the phone's oldest one there, when that has too many.
+    pub(crate) async fn relay(
+        &self,
+        property: PropertyId,
+        door: DoorId,
+        device: DeviceId,
+    ) -> Option<RelayLine> {
         let channel = self.serial.fetch_add(1, Ordering::Relaxed);
-        let (phone, from_door) = mpsc::channel(WAITING);
+        let (bytes, from_door) = mpsc::channel(WAITING);
         let (orders, relays) = {
             let lines = lock(&self.lines);
             let line = lines.get(&(property, door))?;
             (line.orders.clone(), Arc::clone(&line.relays))
         };
-        lock(&relays).insert(channel, phone);
+        {
+            let mut relays = lock(&relays);
+            let own = relays.iter().filter(|(_, phone)| phone.device == device);
+            let own: Vec<u64> = own.map(|(channel, _)| *channel).collect();
+            // Without its entry, a conversation ends by itself.
+            for oldest in own.iter().rev().skip(MOST_OF_A_PHONE - 1) {
+                relays.remove(oldest);
+            }
+            relays.insert(channel, Phone { device, bytes });
+        }
         let line = RelayLine {
             channel,
             orders,

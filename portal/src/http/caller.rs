@@ -1,5 +1,7 @@
 //! Who calls: a session by its access token and proof of possession (RFC 9449, section 7).
 
+use std::net::IpAddr;
+
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -84,7 +86,32 @@ fn proof(parts: &Parts, app: &Shared, token: Option<&str>) -> Result<Proof, Faul
     })
 }
 
-/// Where a request came from, for rate limits.
+/// Where a request came from, for rate limits: an IPv4 address, or the network of 64 bits that an IPv6 host chooses its
+/// addresses from.
 pub(crate) fn peer(info: &ConnectInfo<Peer>) -> String {
-    info.0.0.ip().to_string()
+    network(info.0.0.ip())
+}
+
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_with_many_addresses_is_one_peer() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 }

@@ -1,14 +1,13 @@
 //! `POST /v1/links/bind`
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::header::SET_COOKIE;
 use latchkey_protocol::api::links::{BindLink, GuestPass};
 
-use super::{Body, Problems, Shared, guest_pass, peer};
+use super::{Body, Problems, Shared, guest_pass};
 use crate::fault::Fault;
-use crate::listen::Peer;
 use crate::model::link;
 
 /// Binds a link to this browser: makes its pass and sets the guest's cookie.
@@ -16,11 +15,10 @@ use crate::model::link;
     responses((status = 200, body = GuestPass, description = "The pass"), Problems))]
 pub(super) async fn link_bind(
     State(app): State<Shared>,
-    from: ConnectInfo<Peer>,
     Body(request): Body<BindLink>,
 ) -> Result<Response, Fault> {
-    let (tools, peer) = (app.tools.clone(), peer(&from));
-    let work = move |tx: &mut dyn crate::store::Tx| link::bind(tx, &tools, &request, &peer);
+    let tools = app.tools.clone();
+    let work = move |tx: &mut dyn crate::store::Tx| link::bind(tx, &tools, &request);
     let (cookie, pass) = app.store.write(work).await?;
     let cookie = guest_pass::cookie(&app, &cookie);
     Ok(([(SET_COOKIE, cookie)], Json(pass)).into_response())

@@ -1,12 +1,11 @@
 //! `POST /v1/links/preview`
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use latchkey_protocol::api::links::{LinkPreview, PreviewLink};
 
-use super::{Body, Problems, Shared, peer};
+use super::{Body, Problems, Shared};
 use crate::fault::Fault;
-use crate::listen::Peer;
 use crate::model::link;
 
 /// What a link is for. Binds nothing.
@@ -14,11 +13,9 @@ use crate::model::link;
     responses((status = 200, body = LinkPreview, description = "What it is for"), Problems))]
 pub(super) async fn link_preview(
     State(app): State<Shared>,
-    from: ConnectInfo<Peer>,
     Body(request): Body<PreviewLink>,
 ) -> Result<Json<LinkPreview>, Fault> {
-    let (tools, peer) = (app.tools.clone(), peer(&from));
-    let work =
-        move |tx: &mut dyn crate::store::Tx| link::preview(tx, &tools, &request.token, &peer);
+    let tools = app.tools.clone();
+    let work = move |tx: &mut dyn crate::store::Tx| link::preview(tx, &tools, &request.token);
     app.store.write(work).await.map(Json)
 }

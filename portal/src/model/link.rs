@@ -20,7 +20,8 @@ use crate::issue::{Round, passes};
 use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
-const A_PEER: Limit = Limit {
+/// A token cannot be guessed, and many guests may come from one address: what is limited is the use of one link.
+const A_LINK: Limit = Limit {
     most: 120,
     seconds: 600,
 };
@@ -104,13 +105,8 @@ pub(crate) fn state(
 }
 
 /// What a link is for. Binds nothing.
-pub(crate) fn preview(
-    tx: &mut dyn Tx,
-    tools: &Tools,
-    token: &str,
-    peer: &str,
-) -> Result<LinkPreview, Fault> {
-    let (property, link, bound, key) = open(tx, tools, token, peer)?;
+pub(crate) fn preview(tx: &mut dyn Tx, tools: &Tools, token: &str) -> Result<LinkPreview, Fault> {
+    let (property, link, bound, key) = open(tx, tools, token)?;
     let (nonce, _) = challenge::make(tx, tools, property.id, &link.0)?;
     Ok(LinkPreview {
         link,
@@ -129,9 +125,8 @@ pub(crate) fn bind(
     tx: &mut dyn Tx,
     tools: &Tools,
     request: &BindLink,
-    peer: &str,
 ) -> Result<(String, GuestPass), Fault> {
-    let (property, link, bound, key) = open(tx, tools, &request.token, peer)?;
+    let (property, link, bound, key) = open(tx, tools, &request.token)?;
     let public_key = credential::public_key(&request.public_key.0)?;
     let nonce = challenge::use_up(tx, property.id, &link.0, &request.nonce, tools.now())?;
     let proof = CredentialProof {
@@ -175,16 +170,15 @@ fn open(
     tx: &mut dyn Tx,
     tools: &Tools,
     token: &str,
-    peer: &str,
 ) -> Result<(property::Record, LinkId, bool, Key), Fault> {
     let now = tools.now();
-    rate::count(tx, &format!("link-from:{peer}"), A_PEER, now)?;
     let row = tx.first(
         "SELECT property, link FROM link_token WHERE hash = ?1",
         params![secret::hash(token.as_bytes())],
     )?;
     let row = row.ok_or_else(Fault::not_found)?;
     let (id, link): (PropertyId, LinkId) = (row.at(0)?, row.at(1)?);
+    rate::count(tx, &format!("link:{link}"), A_LINK, now)?;
     let row = tx
         .first(
             "SELECT key_id, bound_at, ended_at FROM link WHERE property = ?1 AND id = ?2",

@@ -330,3 +330,49 @@ async fn a_time_that_no_calendar_has_stops_nobody_from_reading_what_happened() {
     assert_eq!(all.items.len(), 2);
     mara.sync(&world, None).await;
 }
+
+#[tokio::test]
+async fn one_phone_does_not_take_all_of_a_doors_places_for_phones() {
+    let world = World::start().await;
+    let door = Door::install(&world, "North gate").await;
+    let rita = world.device(RESIDENT).await;
+    rita.me().await;
+    let path = world.path(&format!("/doors/{}/relay", door.id));
+    let mut line = door.connect(&world).await;
+    let mut phones = Vec::new();
+    let (mut channels, mut closed) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let url = format!("{}{path}", rita.base()).replacen("http", "ws", 1);
+        let mut request = url.into_client_request().unwrap();
+        let proof = rita.proof_headers(&Method::GET, &path, Some(&rita.access));
+        request.headers_mut().extend(proof);
+        phones.push(tokio_tungstenite::connect_async(request).await.unwrap().0);
+        // The end of the first and the beginning of the third may come in either order.
+        loop {
+            match line.next().await {
+                FromPortal::RelayOpen { channel } => break channels.push(channel),
+                FromPortal::RelayClose { channel } => closed.push(channel),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    if closed.is_empty() {
+        let FromPortal::RelayClose { channel } = line.next().await else {
+            panic!()
+        };
+        closed.push(channel);
+    }
+    assert_eq!(closed, channels[..1]);
+    assert!(matches!(
+        phones[0].next().await,
+        None | Some(Ok(Message::Close(_)) | Err(_))
+    ));
+    let last = channels[2];
+    line.say(&FromDoor::RelayData {
+        channel: last,
+        bytes: b"hello"[..].into(),
+    })
+    .await;
+    let heard = phones[2].next().await.unwrap().unwrap();
+    assert_eq!(heard.into_data(), &b"hello"[..]);
+}

@@ -314,3 +314,18 @@ async fn a_key_that_is_over_has_no_link_to_share() {
         "conflict"
     );
 }
+
+#[tokio::test]
+async fn guests_behind_one_address_do_not_use_up_each_others_patience() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    let north = find(&world, &stefan, "North gate").await.id;
+    let (_, one) = share(&world, &stefan, &[north], json!({})).await;
+    let (_, other) = share(&world, &stefan, &[north], json!({})).await;
+    let (one, other) = (Browser::open(&world, &one), Browser::open(&world, &other));
+    for _ in 0..120 {
+        one.preview().await.ok::<LinkPreview>();
+    }
+    assert_eq!(one.preview().await.problem(), "too-many-requests");
+    other.preview().await.ok::<LinkPreview>();
+}
