@@ -18,7 +18,7 @@ async function start(): Promise<void> {
   at("feed").replaceChildren(...board.feed.map(feedLine));
   fill("unlock-phone", board.phones.map((phone) => [phone.id, phone.label]));
   fill("unlock-door", board.doors.map((door) => [door.id, door.name]));
-  fill("scan-door", board.doors.filter((door) => door.kind !== "unit").map((door) => [door.id, door.name]));
+  fill("scan-door", gatesFirst(board).map((door) => [door.id, door.name]));
   at("switches").replaceChildren(...board.switches.map(switchLine));
   listen();
   wire();
@@ -123,6 +123,12 @@ function submit(id: string, action: () => Promise<unknown>): void {
 function complain(error: unknown): void {
   const text = error instanceof Error ? error.message : String(error);
   at("feed").prepend(feedLine({ at: new Date().toISOString(), text: text.charAt(0).toUpperCase() + text.slice(1) }));
+}
+
+/** Doors with a reader for codes: gates before the others. */
+function gatesFirst(board: Board): Board["doors"] {
+  const shared = board.doors.filter((door) => door.kind !== "unit");
+  return [...shared.filter((door) => door.kind === "gate"), ...shared.filter((door) => door.kind !== "gate")];
 }
 
 function fill(id: string, options: [string, string][]): void {

@@ -3,6 +3,9 @@
 import type { Board, Door, Happening } from "./board.ts";
 
 const SHOWN_MS = 6_000;
+/** A place of more doors takes the width of two cards. */
+const BROAD = 8;
+
 interface Tile {
   tile: HTMLElement;
   note: HTMLElement;
@@ -24,7 +27,7 @@ export function drawPlan(root: HTMLElement, board: Board): void {
 function drawPlace(place: string, doors: Door[]): HTMLElement {
   const section = document.createElement("section");
   const building = doors.some((door) => door.kind === "unit");
-  section.className = building ? "place building" : "place";
+  section.className = ["place", building ? "building" : "", !building && doors.length > BROAD ? "broad" : ""].filter(Boolean).join(" ");
   const title = document.createElement("h3");
   title.textContent = place;
   const list = document.createElement("div");

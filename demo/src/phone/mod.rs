@@ -255,6 +255,9 @@ fn running_portal(home: &Path) -> Result<String> {
     Ok(url.trim().to_owned())
 }
 
+/// How many names an error lists.
+const NAMED_AT_MOST: usize = 12;
+
 /// The one thing of this name, whatever its case.
 fn named<T>(things: Vec<T>, name: &str, what: &str, name_of: impl Fn(&T) -> &str) -> Result<T> {
     let mut names: Vec<String> = things
@@ -272,7 +275,14 @@ fn named<T>(things: Vec<T>, name: &str, what: &str, name_of: impl Fn(&T) -> &str
             let known = if names.is_empty() {
                 "this phone knows none: sign in, or ask staff for a key".to_owned()
             } else {
-                format!("there are: {}", names.join(", "))
+                let more = names.len().saturating_sub(NAMED_AT_MOST);
+                names.truncate(NAMED_AT_MOST);
+                let rest = if more == 0 {
+                    String::new()
+                } else {
+                    format!(" and {more} more")
+                };
+                format!("there are: {}{rest}", names.join(", "))
             };
             bail!("no {what} is called {name:?}; {known}")
         }

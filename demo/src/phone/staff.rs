@@ -5,6 +5,7 @@ use clap::{Subcommand, ValueEnum};
 use latchkey_core::outbox::OutboxId;
 use latchkey_core::phone::Phone;
 use latchkey_core::staff::{StaffDesk, Submitted};
+use latchkey_core::views::PropertyView;
 use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
 use latchkey_protocol::roles::{Action, Target, may};
 use latchkey_protocol::rules::AccessRules;
@@ -91,10 +92,10 @@ pub(crate) async fn run(phone: &Phone, command: Command) -> Result<Answer> {
     let (action, target) = command.needs();
     anyhow::ensure!(
         may(property.role, action, target),
-        "{} may not: at {} the role is {}",
+        "{} may not do this ({} at {})",
         property.person_name,
-        property.name,
-        property.role.name()
+        property.role.name(),
+        property.name
     );
     let desk = phone.staff(property.id)?;
     match command {
@@ -134,7 +135,7 @@ pub(crate) async fn run(phone: &Phone, command: Command) -> Result<Answer> {
                 json: json!(people),
             })
         }
-        Command::Events => events(&desk),
+        Command::Events => events(&desk, property),
         Command::Issue {
             name,
             kind,
@@ -167,7 +168,7 @@ pub(crate) async fn run(phone: &Phone, command: Command) -> Result<Answer> {
     }
 }
 
-fn events(desk: &StaffDesk) -> Result<Answer> {
+fn events(desk: &StaffDesk, property: &PropertyView) -> Result<Answer> {
     let (doors, people, events) = (desk.doors()?, desk.people()?, desk.events()?);
     let lines = events.iter().map(|event| {
         let door = doors
@@ -177,7 +178,9 @@ fn events(desk: &StaffDesk) -> Result<Answer> {
         let who = people
             .iter()
             .find(|person| Some(person.id) == event.person)
-            .map_or("somebody", |person| &person.name);
+            .map(|person| &person.name)
+            .or((event.person == Some(property.person)).then_some(&property.person_name))
+            .map_or("a guest or a stranger", String::as_str);
         let what = event.denied.map_or_else(
             || "opened".to_owned(),
             |reason| format!("refused: {}", reason_in_words(reason)),
@@ -190,7 +193,12 @@ fn events(desk: &StaffDesk) -> Result<Answer> {
     let text = lines.collect::<Vec<_>>().join("\n");
     Ok(Answer {
         text: if text.is_empty() {
-            "Nothing happened yet.".to_owned()
+            if may(property.role, Action::ViewAudit, Target::Property) {
+                "Nothing happened yet."
+            } else {
+                "Nothing happened yet with a key of yours; managers see everything."
+            }
+            .to_owned()
         } else {
             text
         },
