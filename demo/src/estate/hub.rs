@@ -1,11 +1,12 @@
 //! Controllers as processes: a gate's own, or a hub for a whole building.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use latchkey_door::{Controller, Env};
+use latchkey_env::{SecureRandom as _, SystemRandom};
 use latchkey_protocol::api::doors::Door;
 use latchkey_protocol::api::events::Means;
 use latchkey_protocol::bytes::Base64;
@@ -100,12 +101,17 @@ impl Hub {
         reports: mpsc::UnboundedSender<Report>,
     ) -> Result<Self> {
         let mut doors = Vec::new();
+        // Held until the process takes them.
+        let mut ports = Vec::new();
         for door in plan.doors {
             let folder = folder.join("doors").join(slug(&door.name));
+            let port = free_port()?;
+            let stream = port.local_addr()?;
+            ports.push(port);
             doors.push(Mounted {
                 door,
                 folder,
-                stream: free_port()?,
+                stream,
             });
         }
         let wire = if plan.networked {
@@ -125,10 +131,9 @@ impl Hub {
                 controller.install(&package)?;
             }
         }
-        let mut role = Role::start(
-            &arguments(&doors, wire.as_ref())?,
-            &folder.join(format!("{}.log", plan.id)),
-        )?;
+        let arguments = arguments(&doors, wire.as_ref())?;
+        drop(ports);
+        let mut role = Role::start(&arguments, &folder.join(format!("{}.log", plan.id)))?;
         match &wire {
             Some(wire) => wire.lead_to(portal),
             None => {
@@ -225,11 +230,21 @@ fn arguments(doors: &[Mounted], wire: Option<&Wire>) -> Result<Vec<String>> {
     Ok(arguments)
 }
 
-/// A free port of the loopback, for a controller that is about to take it.
-pub(crate) fn free_port() -> Result<SocketAddr> {
-    let listener =
-        std::net::TcpListener::bind("127.0.0.1:0").context("no port is free on the loopback")?;
-    Ok(listener.local_addr()?)
+/// A free port of the loopback, for a controller that is about to take it. Not one that the system hands out to whoever
+/// connects somewhere: it could be gone before the controller listens.
+fn free_port() -> Result<TcpListener> {
+    const FIRST: u16 = 16_384;
+    const COUNT: u16 = 16_384;
+    const TRIES: usize = 256;
+    let try_one = || {
+        let mut random = [0; 2];
+        SystemRandom.fill(&mut random);
+        let port = FIRST + u16::from_be_bytes(random) % COUNT;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+    };
+    (0..TRIES)
+        .find_map(|_| try_one())
+        .context("no port is free on the loopback")
 }
 
 /// Who shares a process: a building behind its hub; each gate by itself; garage and amenities together; a door without
