@@ -18,6 +18,9 @@ use crate::model::key::{self, Record as Key};
 use crate::model::property::text;
 use crate::store::{StoreError, Tx, Wake, params};
 
+/// The last second of the year 9999.
+const NEVER: i64 = 253_402_300_799;
+
 const LIFE: TimeDelta = TimeDelta::seconds(MAX_LIFE_SECONDS as i64);
 
 /// Makes the passes of a phone's code key: one for each of the person's keys that are alive.
@@ -58,22 +61,36 @@ pub(super) fn remake_of_credential(
 
 /// Makes the pass of a key's bound link what it must be now, when there is one.
 pub(super) fn remake_of_link(round: &mut Round, tx: &mut dyn Tx, key: KeyId) -> Result<(), Fault> {
-    let Some(key) = key::load(tx, round.property.id, key)? else {
+    let property = round.property.id;
+    let Some(key) = key::load(tx, property, key)? else {
         return Ok(());
     };
     if key.kind != KeyKind::Qr {
         return Ok(());
     }
     let alive = key.is_alive(&round.property.clone().calendar(), round.tools.now());
-    for pass in of_key(tx, round.property.id, key.id)? {
+    for pass in of_key(tx, property, key.id)? {
         match pass.link {
             Some(link) if alive => {
                 let public_key = pass.public_key.clone();
                 bring_up_to_date(round, tx, &key, Holder::Link(link), &public_key, Some(pass))?;
             }
+            // Over by its own rules, as its statement says itself. A later end may still come, and finds the guest's page.
+            Some(_) if key.withdrawn_at.is_none() && pass.rules == key.rules => {
+                rest(tx, property, pass.id)?;
+            }
             _ => end(round, tx, &pass)?,
         }
     }
+    Ok(())
+}
+
+/// Nothing of it is renewed until its key changes.
+fn rest(tx: &mut dyn Tx, property: PropertyId, id: PassId) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE pass SET renew_at = ?3 WHERE property = ?1 AND id = ?2",
+        params![property, id, NEVER],
+    )?;
     Ok(())
 }
 

@@ -329,3 +329,40 @@ async fn guests_behind_one_address_do_not_use_up_each_others_patience() {
     assert_eq!(one.preview().await.problem(), "too-many-requests");
     other.preview().await.ok::<LinkPreview>();
 }
+
+#[tokio::test]
+async fn a_guest_whose_stay_is_prolonged_after_its_end_gets_in_with_the_page_that_is_open() {
+    let world = World::start().await;
+    let mut stefan = world.device(STAFF).await;
+    let rules = |until: &str| json!({ "range": { "until": until } });
+    let (key, link) = share_north(&world, &stefan, rules("2026-11-24T11:00")).await;
+    let mut browser = Browser::open(&world, &link);
+    let first: GuestPass = browser.bind().await.ok();
+    // An hour after its end its statement is over, too, and what is due comes by.
+    world.clock.advance(Duration::from_secs(4 * 3600));
+    let over: GuestPass = browser.pass().await.ok();
+    assert_eq!(over.timeline[0].denied, Some(Reason::Expired));
+    let answer = stefan.refresh_with(&stefan.refresh).await;
+    stefan.take(&answer);
+    let path = world.path(&format!("/keys/{}", key.id));
+    let draft = json!({
+        "name": key.name, "kind": "qr", "doors": key.doors, "rules": rules("2026-11-25T11:00"),
+    });
+    stefan
+        .call(Method::PUT, &path, Some(draft))
+        .await
+        .ok::<Key>();
+    let prolonged: GuestPass = browser.pass().await.ok();
+    assert_eq!(prolonged.pass, first.pass);
+    assert_eq!(prolonged.timeline[0].denied, None);
+    assert!(prolonged.statement_until > prolonged.server_time);
+    // One that is cut short is cut off.
+    let draft = json!({
+        "name": key.name, "kind": "qr", "doors": key.doors, "rules": rules("2026-11-24T12:00"),
+    });
+    stefan
+        .call(Method::PUT, &path, Some(draft))
+        .await
+        .ok::<Key>();
+    assert_eq!(browser.pass().await.problem(), "link-ended");
+}

@@ -9,7 +9,6 @@ export type Answer =
   | { kind: "stale" };
 
 export function answerAt(pass: GuestPass, now: Date): Answer {
-  if (now >= new Date(pass.statement_until)) return { kind: "stale" };
   let current: GuestMoment | undefined;
   let following: GuestMoment[] = [];
   for (const [index, moment] of pass.timeline.entries()) {
@@ -17,7 +16,9 @@ export function answerAt(pass: GuestPass, now: Date): Answer {
     current = moment;
     following = pass.timeline.slice(index + 1);
   }
-  if (current === undefined) return { kind: "stale" };
+  // What is over stays over, whatever becomes of the statement.
+  if (current?.denied === "expired") return { kind: "denied", reason: current.denied };
+  if (current === undefined || now >= new Date(pass.statement_until)) return { kind: "stale" };
   if (current.denied === undefined) {
     const end = following.find((moment) => moment.denied !== undefined);
     return end === undefined ? { kind: "admits" } : { kind: "admits", until: new Date(end.from) };

@@ -37,7 +37,13 @@ test("the moment that covers now decides, and names the next change", () => {
 
 test("outside what the portal sent ahead the page asks for a connection instead of guessing", () => {
   assert.deepEqual(answerAt(pass, new Date("2026-11-23T23:59:59Z")), { kind: "stale" });
-  assert.deepEqual(answerAt(pass, new Date("2026-12-20T00:00:00Z")), { kind: "stale" });
+  const standing = { ...pass, timeline: pass.timeline.slice(0, 2) };
+  assert.deepEqual(answerAt(standing, new Date("2026-12-19T23:59:59Z")), { kind: "admits" });
+  assert.deepEqual(answerAt(standing, new Date("2026-12-20T00:00:00Z")), { kind: "stale" });
+});
+
+test("what is over says so, and sends nobody online for nothing", () => {
+  assert.deepEqual(answerAt(pass, new Date("2026-12-20T00:00:00Z")), { kind: "denied", reason: "expired" });
 });
 
 test("the code is long as long as one door has not proved that it knows the pass", () => {
