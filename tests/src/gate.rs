@@ -74,6 +74,11 @@ impl Gate {
         Ok(self.running.scan(text).await?)
     }
 
+    /// Stops it cleanly and leaves its store in its folder.
+    pub async fn shutdown(self) {
+        self.running.shutdown().await;
+    }
+
     /// How often its lock has moved.
     #[must_use]
     pub fn openings(&self) -> usize {
@@ -101,8 +106,27 @@ impl Prepared {
             clock: Arc::new(clock.clone()),
             random,
         };
+        let controller = Controller::create(&folder, env)?;
+        Self::around(controller, folder, clock).await
+    }
+
+    /// Opens one that was there before; its clock is then unsure.
+    pub(crate) async fn open(
+        folder: PathBuf,
+        clock: OffsetClock,
+        random: SharedRandom,
+    ) -> Result<Self> {
+        let env = Env {
+            clock: Arc::new(clock.clone()),
+            random,
+        };
+        let controller = Controller::open(&folder, env)?;
+        Self::around(controller, folder, clock).await
+    }
+
+    async fn around(controller: Controller, folder: PathBuf, clock: OffsetClock) -> Result<Self> {
         Ok(Self {
-            controller: Controller::create(&folder, env)?,
+            controller,
             to_portal: Arc::new(Wire::open().await?),
             on_the_spot: Arc::new(Wire::open().await?),
             clock,

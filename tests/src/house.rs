@@ -1,8 +1,9 @@
 //! A property in a folder of its own: its portal, its doors, its people's phones.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use latchkey_core::error::Error;
@@ -12,7 +13,7 @@ use latchkey_core::unlock::{CarrierKind, UnlockOptions};
 use latchkey_core::wallet::FileSealingKey;
 use latchkey_door::wait_for_installer;
 use latchkey_env::chrono::TimeDelta;
-use latchkey_env::{OffsetClock, SharedRandom, SystemRandom};
+use latchkey_env::{OffsetClock, SharedRandom, SystemClock, SystemRandom, sleep};
 use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
 use latchkey_protocol::api::doors::{Door, InstallController};
 use latchkey_protocol::bytes::Base64;
@@ -20,6 +21,10 @@ use tempfile::TempDir;
 
 use crate::gate::{Gate, Prepared};
 use crate::time::Time;
+use crate::wire::Wire;
+
+/// When nothing has been on a wire for so long, both ends wait. Also the pause between two questions.
+const QUIET: Duration = Duration::from_millis(60);
 
 /// A property without its running parts.
 #[derive(Debug)]
@@ -117,7 +122,7 @@ impl House {
             // The code is on the controller's screen before its offer is at the portal.
             loop {
                 match desk.install_controller(door, &request).await {
-                    Err(Error::Refused(_)) => {}
+                    Err(Error::Refused(_)) => sleep(&SystemClock, QUIET).await,
                     installed => break done(installed?),
                 }
             }
@@ -146,6 +151,17 @@ impl House {
             .controller
             .install(&installed.package.to_string())?;
         installation.clock?;
+        prepared.start(false).await
+    }
+
+    /// Puts a controller without a network to work again, from a store in this folder. Phones find it
+    /// where they are led.
+    ///
+    /// # Errors
+    /// When the store does not open.
+    pub async fn again(&self, folder: PathBuf) -> Result<Gate> {
+        let clock = OffsetClock::new(self.time.shared(), TimeDelta::zero());
+        let prepared = Prepared::open(folder, clock, random()).await?;
         prepared.start(false).await
     }
 
@@ -194,6 +210,27 @@ pub async fn unlock(phone: &Phone, name: &str, carrier: CarrierKind) -> Result<(
     phone.unlock(at, &options, &|_| {}).await.map(drop)
 }
 
+/// Carries something out while time goes on faster whenever nothing is on this wire any more: who waits
+/// in vain for an answer is not waited for.
+pub async fn hurried<T>(time: &Time, wire: &Wire, work: impl Future<Output = T>) -> T {
+    let hurry = async {
+        let mut before = None;
+        loop {
+            sleep(&SystemClock, QUIET).await;
+            let carried = wire.carried();
+            let now = Some((carried.out.len(), carried.back.len()));
+            if now == before {
+                time.clock().advance(Duration::from_secs(5));
+            }
+            before = now;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = hurry => unreachable!("time does not end"),
+    }
+}
+
 /// Syncs until the phone shows this.
 ///
 /// # Errors
@@ -201,6 +238,7 @@ pub async fn unlock(phone: &Phone, name: &str, carrier: CarrierKind) -> Result<(
 pub async fn until(phone: &Phone, shows: impl Fn(&Phone) -> bool) -> Result<(), Error> {
     while !shows(phone) {
         phone.sync().await?;
+        sleep(&SystemClock, QUIET).await;
     }
     Ok(())
 }

@@ -155,12 +155,12 @@ impl Scene {
     }
 }
 
-/// Whether the phone's first key opens its doors and shows codes.
+/// Whether the phone's first key opens doors and shows codes; those without a controller it cannot.
 #[must_use]
 pub fn is_ready(phone: &Phone) -> bool {
     let keys = phone.keys().unwrap_or_default();
     let usable = |key: &latchkey_core::views::KeyView| {
-        key.shows_codes && key.doors.iter().all(|door| door.usable.is_allowed())
+        key.shows_codes && key.doors.iter().any(|door| door.usable.is_allowed())
     };
     keys.first().is_some_and(usable)
 }

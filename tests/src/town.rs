@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::house::{House, done, door};
+use crate::house::{House, done, door, until};
 
 const FILE: &str = r#"
 [property]
@@ -113,6 +113,11 @@ impl Town {
         let own = olga.properties()?;
         let desk = olga.staff(own.first().context("a property")?.id)?;
         let main = house.online(portal.addr(), &desk, "Main gate").await?;
+        // From here on the portal is asked about each code, and the page hears of its use.
+        until(&olga, |_| {
+            door(&desk, "Main gate").is_ok_and(|door| door.connected)
+        })
+        .await?;
         let north = house.offline(&desk, "North gate").await?;
         Ok(Self {
             house,
