@@ -1,11 +1,6 @@
 //! A portal instance that has not got the signer: everything between a door and the portal goes through
 //! it, and it changes whatever it likes.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong in a test fails it, in its helpers too"
-)]
-
 use std::time::Duration;
 
 use latchkey_core::unlock::CarrierKind;
