@@ -121,8 +121,17 @@ async fn tour(args: TourArgs) -> Result<()> {
     let folder = tempfile::tempdir().context("no folder for the property's files")?;
     let clock: SharedClock = Arc::new(SystemClock);
     let mut narrator = Narrator::new(clock, args.json);
-    let estate = begin(args.file.as_deref(), folder.path(), &mut narrator).await?;
-    tour::play(estate, &mut narrator).await
+    let told = async {
+        let estate = begin(args.file.as_deref(), folder.path(), &mut narrator).await?;
+        tour::play(estate, &mut narrator).await
+    };
+    // What the parts logged says why, so it must outlive the tour.
+    told.await.map_err(|error| {
+        error.context(format!(
+            "the tour did not go as told (its logs are in {})",
+            folder.keep().display()
+        ))
+    })
 }
 
 async fn demo(args: DemoArgs) -> Result<()> {
