@@ -1,5 +1,10 @@
 //! The README's commands, as processes: the tour, and a phone in the terminal beside a running property.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what goes wrong in a test fails it, outside its functions too"
+)]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
