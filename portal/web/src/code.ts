@@ -29,6 +29,15 @@ export async function makeCode(
   return `LK1:${base45(concat(pass, time, signature, statement))}`;
 }
 
+/**
+ * The issue time of the next code, in centiseconds: now, and later than any before, because a door takes newer ones only
+ * and a correction of the clock may have gone back a little. One that went far back was wrong before: then it is now.
+ */
+export function issueAfter(now: number, ...earlier: number[]): number {
+  const latest = Math.max(...earlier);
+  return latest >= now && latest - now < PERIOD_MS / 10 ? latest + 1 : now;
+}
+
 /** Five bytes, big-endian. Bit operations would cut it to 32 bits. */
 export function issueTime(centiseconds: number): Uint8Array {
   const out = new Uint8Array(5);

@@ -2,7 +2,7 @@
 
 import { bindLink, fetchPass, followChanges, type GuestPass, Offline, previewLink, Refused } from "./api.ts";
 import { toBase64 } from "./bytes.ts";
-import { makeCode, PERIOD_MS } from "./code.ts";
+import { issueAfter, makeCode, PERIOD_MS } from "./code.ts";
 import { makeCodeKey, register } from "./keys.ts";
 import { answerAt, needsLongCode } from "./state.ts";
 import * as store from "./store.ts";
@@ -11,6 +11,8 @@ import { language, say } from "./words.ts";
 
 const RETRY_MS = 5_000;
 const REFRESH_MS = 15 * 60_000;
+/** A code made with a clock that turns out to be wrong by more is made anew. */
+const CORRECTION_MS = 2_000;
 
 document.documentElement.lang = language;
 document.title = say("title");
@@ -38,8 +40,11 @@ async function preview(token: string): Promise<void> {
 async function bind(token: string, property: string, link: string, nonce: string): Promise<void> {
   try {
     const pair = await makeCodeKey();
-    const pass = await bindLink(token, await register(pair, property, link, nonce));
-    const held = { link: await fingerprint(token), pass, key: pair.privateKey, clockOffset: offsetOf(pass) };
+    const registration = await register(pair, property, link, nonce);
+    const asked = Date.now();
+    const pass = await bindLink(token, registration);
+    const clockOffset = offsetOf(pass, asked);
+    const held = { link: await fingerprint(token), pass, key: pair.privateKey, clockOffset };
     await store.save(held);
     // Safari drops what scripts stored after a week without a visit, unless the person agreed to keep it.
     void navigator.storage?.persist?.();
@@ -61,27 +66,33 @@ async function fingerprint(token: string): Promise<string> {
   return toBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token))));
 }
 
-function offsetOf(pass: GuestPass): number {
-  return new Date(pass.server_time).getTime() - Date.now();
+/** How far the portal's clock is ahead of ours: its time was taken half-way between question and answer. */
+function offsetOf(pass: GuestPass, asked: number): number {
+  return new Date(pass.server_time).getTime() - (asked + Date.now()) / 2;
 }
 
 async function run(held: store.Held): Promise<void> {
   let code: string | undefined;
+  // By our own clock, which no correction moves.
+  let madeAt = 0;
+  let madeWith = held.clockOffset;
   let issued = 0;
+  let turns = 0;
   let lastUsed = held.pass.last_used ?? 0;
   let justUsed = false;
   let ended = false;
 
   const refresh = async (): Promise<void> => {
     try {
+      const asked = Date.now();
       const pass = await fetchPass();
       held.pass = pass;
-      held.clockOffset = offsetOf(pass);
+      held.clockOffset = offsetOf(pass, asked);
       await store.save(held);
       if ((pass.last_used ?? 0) > lastUsed) {
         lastUsed = pass.last_used ?? 0;
         justUsed = true;
-        issued = 0;
+        code = undefined;
       }
     } catch (error) {
       if (error instanceof Refused && (error.slug === "link-ended" || error.slug === "not-signed-in")) {
@@ -97,19 +108,27 @@ async function run(held: store.Held): Promise<void> {
     if (ended) return;
     const now = new Date(Date.now() + held.clockOffset);
     const answer = answerAt(held.pass, now);
+    const age = Date.now() - madeAt;
+    const isOld = age >= PERIOD_MS || age < 0;
     if (answer.kind !== "admits") {
       code = undefined;
-    } else if (code === undefined || now.getTime() - issued >= PERIOD_MS || issued > now.getTime()) {
-      if (issued !== 0) justUsed = false;
-      issued = now.getTime();
-      code = await makeCode(held.pass, held.key, Math.floor(issued / 10), needsLongCode(held.pass));
+    } else if (code === undefined || isOld || Math.abs(held.clockOffset - madeWith) > CORRECTION_MS) {
+      if (code !== undefined && isOld) justUsed = false;
+      madeAt = Date.now();
+      madeWith = held.clockOffset;
+      issued = issueAfter(Math.floor(now.getTime() / 10), issued, lastUsed);
+      const turn = ++turns;
+      const made = await makeCode(held.pass, held.key, issued, needsLongCode(held.pass));
+      // A later one was asked for meanwhile.
+      if (turn !== turns) return;
+      code = made;
     }
     showPass({
       pass: held.pass,
       answer,
       now,
       code,
-      secondsLeft: Math.max(0, Math.ceil((PERIOD_MS - (now.getTime() - issued)) / 1000)),
+      secondsLeft: Math.max(0, Math.ceil((PERIOD_MS - (Date.now() - madeAt)) / 1000)),
       online: navigator.onLine,
       justUsed,
     });

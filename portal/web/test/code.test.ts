@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import encodeQR from "qr";
 import { ascii, concat, fromHex, toBase64 } from "../src/bytes.ts";
-import { issueTime, makeCode } from "../src/code.ts";
+import { issueAfter, issueTime, makeCode } from "../src/code.ts";
 import { makeCodeKey } from "../src/keys.ts";
 
 const pass = "0102030405060708";
@@ -57,3 +57,10 @@ function decode45(text: string): Uint8Array<ArrayBuffer> {
   }
   return Uint8Array.from(out);
 }
+
+test("a code is later than those before, unless the clock was far ahead then", () => {
+  assert.equal(issueAfter(5_000_000, 4_999_000, 0), 5_000_000);
+  assert.equal(issueAfter(5_000_000, 5_000_120, 4_999_000), 5_000_121);
+  assert.equal(issueAfter(5_000_000, 4_999_000, 5_000_000), 5_000_001);
+  assert.equal(issueAfter(5_000_000, 5_024_000, 0), 5_000_000);
+});
