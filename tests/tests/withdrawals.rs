@@ -1,10 +1,5 @@
 //! Withdrawn keys, at doors with a network and without.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "what goes wrong in a test fails it, in its helpers too"
-)]
-
 use std::time::Duration;
 
 use latchkey_core::error::Error;
