@@ -77,6 +77,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // The portal sets up a runtime of its own.
     if let Some(Command::Portal(args)) = cli.command {
+        process::end_with_input_if_asked();
         return latchkey_portal::cli::run(args);
     }
     match tokio::runtime::Runtime::new() {

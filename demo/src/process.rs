@@ -8,6 +8,21 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 
+/// Set for a role that is to end when whoever started it is gone, however that came about.
+const ENDS_WITH_INPUT: &str = "LATCHKEY_ROLE_ENDS_WITH_INPUT";
+
+/// In a role that reads nothing: ends the process once its input does, which a killed demo closes too. What a portal
+/// keeps is durable at any moment, so it may end at any.
+pub(crate) fn end_with_input_if_asked() {
+    if std::env::var_os(ENDS_WITH_INPUT).is_none() {
+        return;
+    }
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+}
+
 /// A running role. It ends when this is dropped.
 pub(crate) struct Role {
     child: Child,
@@ -26,6 +41,7 @@ impl Role {
             .with_context(|| format!("cannot write the log {}", log.display()))?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)
+            .env(ENDS_WITH_INPUT, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -218,7 +218,9 @@ async fn install_by_hand(
 }
 
 fn arguments(doors: &[Mounted], wire: Option<&Wire>) -> Result<Vec<String>> {
-    let mut arguments = vec!["door".to_owned(), "run".to_owned()];
+    let mut arguments = ["door", "run", "--end-with-input"]
+        .map(str::to_owned)
+        .to_vec();
     for mounted in doors {
         arguments.extend(["--folder".to_owned(), path(&mounted.folder)?]);
         arguments.extend(["--listen".to_owned(), mounted.stream.to_string()]);
