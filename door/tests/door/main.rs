@@ -19,3 +19,4 @@ mod power;
 mod program;
 mod property;
 mod secrets;
+mod street;

@@ -13,7 +13,8 @@ use latchkey_protocol::doorstate::{ListNumber, SignedDoorState};
 use latchkey_protocol::grant::{GrantRequest, KeyAt, Lifetime, Place, Rights, prepare};
 use latchkey_protocol::hello::{Answer, ClientHello, INTERFACE_STREAM, Parsed, ServerHello};
 use latchkey_protocol::ids::{AttemptId, DoorId, DoorNumber, ElementId, PropertyId};
-use latchkey_protocol::private::{Page, PrivateMessage, ResultRecord};
+use latchkey_protocol::private::{Outcome, Page, PrivateMessage, ResultRecord};
+use latchkey_protocol::rules::Reason;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::property::{Door, Key, Property};
@@ -388,5 +389,18 @@ pub(crate) async fn hold_back(
     tokio::select! {
         () = up => {}
         () = down => {}
+    }
+}
+
+/// Why the door refused; none when it opened.
+pub(crate) fn denied(visit: &Visit) -> Option<Reason> {
+    match visit
+        .record
+        .as_ref()
+        .expect("the door has answered")
+        .outcome
+    {
+        Outcome::Opened { .. } => None,
+        Outcome::Denied { reason, .. } => Some(reason),
     }
 }
