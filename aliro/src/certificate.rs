@@ -144,6 +144,12 @@ impl Certificate {
         matches!((from, until), (Some(from), Some(until)) if (from..=until).contains(&now))
     }
 
+    /// The last moment of the validity, in Unix seconds; none for a date that no
+    /// calendar has.
+    pub fn valid_until(&self) -> Option<i64> {
+        der::unix_seconds(&self.content.not_after)
+    }
+
     /// The X.509 certificate that this stands for.
     pub fn to_der(&self, issuer_key: &PublicKey) -> Vec<u8> {
         der::certificate(&self.content, &self.signature, issuer_key)

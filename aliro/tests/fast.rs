@@ -187,6 +187,65 @@ fn the_answer_to_auth0_looks_alike_for_friends_and_strangers() {
     }
 }
 
+/// A reader that has no key to open the cryptogram with, and tries what a
+/// friend would say next: whether the device remembers the reader whose name it
+/// took does not show.
+#[test]
+fn whoever_did_not_open_the_cryptogram_hears_the_same_from_friends_and_strangers() {
+    let installation = without_documents();
+    let memories = Memories::new();
+    over_messages(&installation, &memories, PRIVATE);
+    let garbage: Vec<Vec<u8>> = [0, 1, 15, 16, 17, 40, 300]
+        .iter()
+        .flat_map(|length| {
+            let message = |protocol: u8, id: u8| {
+                let mut message = vec![protocol, id];
+                message.extend(u16::try_from(*length).unwrap().to_be_bytes());
+                message.extend(vec![0x5a; *length]);
+                message
+            };
+            let exchange = [
+                &[0x80, ins::EXCHANGE, 0, 0, *length as u8][..],
+                &vec![0x5a; *length],
+            ];
+            let mut command = vec![0, 0];
+            let apdu = exchange.concat();
+            command.extend(u16::try_from(apdu.len()).unwrap().to_be_bytes());
+            command.extend(apdu);
+            [
+                message(1, 1),
+                message(1, 2),
+                message(2, 0),
+                message(4, 0),
+                command,
+            ]
+        })
+        .collect();
+    for said in garbage {
+        let heard = [memories.device.clone(), Memories::new().device].map(|memory| {
+            let (mut reader, mut config) =
+                (installation.reader_config(), installation.device_config());
+            (reader.interface, config.interface) = (PRIVATE, PRIVATE);
+            let stranger = Memories::new().reader;
+            let mut reader = reader::Session::with_memory(reader, stranger, &RingEntropy).unwrap();
+            let mut device = device::Session::with_memory(config, memory, &RingEntropy).unwrap();
+            let sent = |events: &[device::Event]| match events {
+                [device::Event::Send(message)] => message.clone(),
+                other => panic!("{other:?}"),
+            };
+            let opening = sent(&device.start_rke().unwrap());
+            let auth0 = reader.on_message(&opening);
+            let [reader::Event::Send(auth0)] = &auth0[..] else {
+                panic!("{auth0:?}");
+            };
+            let answer = sent(&device.on_message(auth0));
+            assert_eq!(answer.len(), 4 + 67 + 66 + 2);
+            device.on_message(&said)
+        });
+        assert_eq!(heard[0], heard[1], "{said:02x?}");
+    }
+}
+
 #[test]
 fn forgetting_is_at_once_and_memories_are_bounded() {
     let installation = without_documents();

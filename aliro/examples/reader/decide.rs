@@ -234,13 +234,9 @@ impl Memory for KeysByCredential {
     }
 
     fn remember(&self, credential: &PublicKey, key: PersistentKey) {
-        self.forget(credential);
+        self.forget_if(|known| known == credential);
         if let Ok(mut keys) = self.keys.lock() {
             keys.push((*credential, key));
         }
-    }
-
-    fn forget(&self, credential: &PublicKey) {
-        self.forget_if(|known| known == credential);
     }
 }

@@ -101,12 +101,7 @@ impl Selected {
         if !versions.contains(&auth0.version) {
             return Err(Refusal::protocol(StatusWord::CONDITIONS));
         }
-        let (cryptogram, offer) = if auth0.fast {
-            let (cryptogram, offer) = self.cryptogram(&auth0, memory);
-            (Some(cryptogram), offer)
-        } else {
-            (None, None)
-        };
+        let (cryptogram, offer) = auth0.fast.then(|| self.cryptogram(&auth0, memory)).unzip();
         let answer = Auth0Response {
             device_point: self.ephemeral.public_key(),
             cryptogram,
@@ -126,14 +121,13 @@ impl Selected {
         &self,
         auth0: &Auth0Command,
         memory: Option<&dyn Memory>,
-    ) -> ([u8; 64], Option<Recognised>) {
+    ) -> ([u8; 64], Recognised) {
         let known = binding(&self.config.credentials, &auth0.reader.group);
         let recalled = known.and_then(|(credential, trust)| {
             let key = credential.public_key;
             let remembered = memory?.recall(&key, &auth0.reader, auth0.policy)?;
             Some((key, *trust.group_key(), remembered))
         });
-        let offered = recalled.is_some();
         let (credential, group_key, remembered) = recalled.unwrap_or_else(|| {
             let remembered = Remembered {
                 key: self.decoy.clone(),
@@ -150,12 +144,14 @@ impl Selected {
             revocation_signed: remembered.disclosure.revocation_signed,
         };
         let sealed = content.seal(&keys.cryptogram);
+        // Offered under the random key, too: whoever answers without having
+        // opened the cryptogram fails alike, and does not learn which it was.
         let recognised = Recognised {
             credential,
             channel: Channel::of_device([keys.expedited_reader, keys.expedited_device]),
             ble: keys.ble,
         };
-        (sealed, offered.then_some(recognised))
+        (sealed, recognised)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::crypto::PublicKey;
 use crate::keys::PersistentKey;
 
 /// Remembers one key for each credential. What is remembered opens doors until
-/// it is forgotten: keep it sealed, bounded, and forget a credential the moment
-/// it is withdrawn. Loss costs one standard transaction.
+/// its owner forgets it: keep it sealed, bounded, and forget a credential the
+/// moment it is withdrawn. Loss costs one standard transaction.
 ///
 /// Called inside [`Session`](super::Session)'s methods, so it must not call
 /// back into the session, and should not block.
@@ -20,9 +20,6 @@ pub trait Memory: Send + Sync {
 
     /// Replaces what is remembered of this credential.
     fn remember(&self, credential: &PublicKey, key: PersistentKey);
-
-    /// Forgets this credential.
-    fn forget(&self, credential: &PublicKey);
 }
 
 /// A memory that lasts as long as the process, of bounded size; the device
@@ -41,6 +38,12 @@ impl BoundedMemory {
             capacity,
         }
     }
+
+    /// Forgets this credential.
+    pub fn forget(&self, credential: &PublicKey) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|(known, _)| known != credential);
+    }
 }
 
 impl Memory for BoundedMemory {
@@ -56,10 +59,5 @@ impl Memory for BoundedMemory {
         entries.retain(|(known, _)| known != credential);
         entries.push_front((*credential, key));
         entries.truncate(self.capacity);
-    }
-
-    fn forget(&self, credential: &PublicKey) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|(known, _)| known != credential);
     }
 }
