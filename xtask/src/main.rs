@@ -7,6 +7,7 @@ mod bindings;
 mod decide;
 mod fuzz;
 mod process;
+mod soak;
 mod suites;
 mod summary;
 mod tools;
@@ -68,6 +69,10 @@ enum Chore {
         /// How long to feed each
         #[arg(long, default_value_t = 60)]
         seconds: u32,
+        /// Feed nothing, but put into fuzz/seeds, which is kept in the repository, the few inputs that
+        /// reach most of what was reached so far
+        #[arg(long, conflicts_with = "seconds")]
+        keep: bool,
     },
     /// Write what the formats' tests make into tests/vectors, where it is frozen
     ///
@@ -80,8 +85,10 @@ enum Chore {
         #[arg(long)]
         version: bool,
     },
-    /// Run the tests that take long: a million decisions against an independent calendar
-    Soak,
+    /// Do the whole of which `test` does a sample: a part after the other, and sum up
+    ///
+    /// What was found, and what could not run, is a failure.
+    Soak(soak::Wanted),
     /// Build the guest's page and the demo's into their dist folders, which are kept in the repository
     Web {
         /// Fail when what is kept is not what the sources build
@@ -119,10 +126,7 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Web { check: true } => web::build_and_compare()?,
         Chore::Web { check: false } => web::build()?,
         Chore::Decide { version } => return decide::decide(version),
-        Chore::Soak => run(cargo()
-            .args(["test", "--release", "--package", "latchkey-protocol"])
-            .args(["--test", "calendar", "--", "--nocapture"])
-            .env("CALENDAR_CASES", "1000000"))?,
+        Chore::Soak(wanted) => return Ok(soak::soak(wanted)),
         Chore::Bench { benches } => {
             let mut bench = cargo();
             bench
@@ -133,7 +137,14 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
             }
             run(&mut bench)?;
         }
-        Chore::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds)?,
+        Chore::Fuzz {
+            targets,
+            keep: true,
+            ..
+        } => fuzz::keep(&targets)?,
+        Chore::Fuzz {
+            targets, seconds, ..
+        } => fuzz::fuzz(&targets, seconds)?,
         Chore::Vectors => run(cargo()
             .args([
                 "test",

@@ -1,6 +1,6 @@
 //! Running other programs.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -42,14 +42,46 @@ pub(crate) fn watched(command: &mut Command, mut see: impl FnMut(&str)) -> Resul
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}", shown(command)))?;
-    let mut lines = BufReader::new(child.stdout.take().context("its output is piped")?);
+    let output = child.stdout.take().context("its output is piped")?;
+    each_line(output, |line| {
+        std::io::stdout().write_all(line)?;
+        see(&plain(&String::from_utf8_lossy(line)));
+        Ok(())
+    })?;
+    Ok(child.wait()?.success())
+}
+
+/// As [`succeeds`], for a program that tells of its work on the standard error: each line is handed
+/// to `see`, which says whether it is worth showing.
+///
+/// # Errors
+///
+/// When it cannot be started or its output cannot be read.
+pub(crate) fn overseen(command: &mut Command, mut see: impl FnMut(&str) -> bool) -> Result<bool> {
+    announce(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let output = child.stderr.take().context("its output is piped")?;
+    each_line(output, |line| {
+        if see(&plain(&String::from_utf8_lossy(line))) {
+            std::io::stderr().write_all(line)?;
+        }
+        Ok(())
+    })?;
+    Ok(child.wait()?.success())
+}
+
+fn each_line(output: impl Read, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut lines = BufReader::new(output);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
-        std::io::stdout().write_all(&line)?;
-        see(&plain(&String::from_utf8_lossy(&line)));
+        take(&line)?;
         line.clear();
     }
-    Ok(child.wait()?.success())
+    Ok(())
 }
 
 /// Whether a program can be started and succeeds; what it prints is dropped.

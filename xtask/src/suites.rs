@@ -1,6 +1,6 @@
 //! The test suites, in the order in which they run.
 
-mod aliro_peers;
+pub(crate) mod aliro_peers;
 mod browser;
 mod deny;
 mod kotlin;

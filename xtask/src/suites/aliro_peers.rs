@@ -3,31 +3,34 @@
 use anyhow::Result;
 
 use crate::process::{run, watched};
+use crate::soak::drawn;
 use crate::summary::{Counts, Outcome};
 use crate::tools;
 use crate::workspace::{cargo, command, target};
 
 pub(crate) fn sample() -> Result<Outcome> {
-    compare(2_000)
+    compare(&[("documents", 50), ("schedules", 2_000)], drawn())
 }
 
-/// Compares so many schedules, and a fortieth as many documents.
-fn compare(cases: u32) -> Result<Outcome> {
+/// Makes these comparisons, each of so many cases that follow from the seed.
+pub(crate) fn compare(comparisons: &[(&str, u32)], seed: u32) -> Result<Outcome> {
     let requirements = "tests/aliro_peers/requirements.txt";
     let packages = match tools::python_packages("aliro-peers", requirements) {
         Ok(packages) => packages,
         Err(missing) => return Ok(Outcome::NotRun(missing)),
     };
     run(cargo().args(["build", "--locked", "-p", "aliro", "--example", "documents"]))?;
+    let mut python = command("python3");
+    python
+        .env("PYTHONPATH", packages)
+        .arg("tests/aliro_peers/run.py")
+        .arg(target().join("debug/examples/documents"))
+        .args(["--seed", &seed.to_string()]);
+    for (name, cases) in comparisons {
+        python.arg(format!("--{name}={cases}"));
+    }
     let mut counts = Counts::default();
-    let succeeded = watched(
-        command("python3")
-            .env("PYTHONPATH", packages)
-            .arg("tests/aliro_peers/run.py")
-            .arg(target().join("debug/examples/documents"))
-            .args(["--cases", &cases.to_string()]),
-        |line| counts = counted(line).unwrap_or(counts),
-    )?;
+    let succeeded = watched(&mut python, |line| counts = counted(line).unwrap_or(counts))?;
     Ok(Outcome::Ran(counts.judged_by(succeeded)))
 }
 
