@@ -60,6 +60,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             place: Place::Door(DOOR),
             id: key.id,
             rules: key.rules.clone(),
+            budget: key.budget,
             rights: key.rights,
         })
         .collect();

@@ -8,7 +8,7 @@
 use aliro::crypto::{PublicKey, Signature};
 use ciborium::Value;
 
-/// The version of every format in this crate so far.
+/// The first version of every format; those that have a second name it where they write it.
 pub(crate) const VERSION: u64 = 1;
 
 /// Why bytes are not what they should be.
@@ -31,9 +31,14 @@ pub enum FormatError {
     Malformed,
 }
 
-/// Starts an array with the version.
+/// Starts an array of the first version.
 pub(crate) fn array() -> Writer {
-    Writer(vec![Value::from(VERSION)])
+    array_of(VERSION)
+}
+
+/// Starts an array of this version.
+pub(crate) fn array_of(version: u64) -> Writer {
+    Writer(vec![Value::from(version)])
 }
 
 /// Starts an array inside another one, which has no version of its own.
@@ -136,12 +141,21 @@ impl Writer {
 pub(crate) struct Reader(std::vec::IntoIter<Value>);
 
 impl Reader {
-    /// Reads a payload of at most `limit` bytes and its version.
+    /// Reads a payload of at most `limit` bytes and of the first version.
     pub(crate) fn versioned(bytes: &[u8], limit: usize) -> Result<Self, FormatError> {
+        Self::up_to_version(VERSION, bytes, limit).map(|(_, reader)| reader)
+    }
+
+    /// Reads a payload of at most `limit` bytes and its version, which is `newest` or one before.
+    pub(crate) fn up_to_version(
+        newest: u64,
+        bytes: &[u8],
+        limit: usize,
+    ) -> Result<(u64, Self), FormatError> {
         let mut reader = Self::bare(bytes, limit)?;
         match reader.uint()? {
-            VERSION => Ok(reader),
-            newer if newer > VERSION => Err(FormatError::NewerVersion(newer)),
+            version if (VERSION..=newest).contains(&version) => Ok((version, reader)),
+            newer if newer > newest => Err(FormatError::NewerVersion(newer)),
             _ => Err(FormatError::Malformed),
         }
     }

@@ -4,10 +4,11 @@
 
 use aliro::crypto::{PublicKey, Signature};
 
-use crate::cbor::{FormatError, Reader, Writer, array, inner};
+use crate::cbor::{FormatError, Reader, Writer, array, array_of, inner};
 use crate::clock::ClockReading;
 use crate::ids::{DoorId, Generation, PropertyId};
 use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::uses::LeaseReport;
 
 /// The number of a revocation list: the signer's epoch, then a count within it. Zero and zero before
 /// the first list.
@@ -60,10 +61,21 @@ pub struct DoorState {
     pub battery: Option<u8>,
     /// One more with each state that it signs: a state with a lower counter is an older one.
     pub counter: u64,
+    /// Leases on uses that have changed, at most [`MAX_LEASES`] in ascending order of their budgets, each once.
+    pub leases: Vec<LeaseReport>,
 }
 
+/// Most leases that one state tells of.
+pub const MAX_LEASES: usize = 16;
+
 /// Most bytes of a state's payload.
-pub const MAX_STATE: usize = 256;
+pub const MAX_STATE: usize = 1024;
+
+/// Most bytes of a payload of version 1.
+const MAX_FIRST: usize = 256;
+
+/// The version of a state that tells of leases.
+const WITH_LEASES: u64 = 2;
 
 impl ListNumber {
     pub(crate) fn write(self) -> Writer {
@@ -123,10 +135,15 @@ impl ClockState {
 }
 
 impl DoorState {
-    /// The payload.
+    /// The payload: of version 1 without leases, so that a portal which counts no uses reads it.
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
-        array()
+        let version = if self.leases.is_empty() {
+            array()
+        } else {
+            array_of(WITH_LEASES)
+        };
+        let state = version
             .bytes(&self.property.0)
             .bytes(&self.door.0)
             .uint(self.generation.0)
@@ -135,7 +152,12 @@ impl DoorState {
             .nested(self.statements.write())
             .nested(self.clock.write())
             .optional(self.battery, Writer::uint)
-            .uint(self.counter)
+            .uint(self.counter);
+        if self.leases.is_empty() {
+            return state.finish();
+        }
+        state
+            .list(self.leases.iter().map(LeaseReport::write))
             .finish()
     }
 
@@ -146,8 +168,11 @@ impl DoorState {
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
-        let mut reader = Reader::versioned(payload, MAX_STATE)?;
-        let state = Self {
+        let (version, mut reader) = Reader::up_to_version(WITH_LEASES, payload, MAX_STATE)?;
+        if version < WITH_LEASES && payload.len() > MAX_FIRST {
+            return Err(FormatError::TooLong { limit: MAX_FIRST });
+        }
+        let mut state = Self {
             property: PropertyId(reader.exactly()?),
             door: DoorId(reader.exactly()?),
             generation: Generation(reader.uint()?),
@@ -157,7 +182,15 @@ impl DoorState {
             clock: ClockState::read(&mut reader)?,
             battery: reader.optional(Reader::uint)?,
             counter: reader.uint()?,
+            leases: Vec::new(),
         };
+        if version == WITH_LEASES {
+            state.leases = reader.list(MAX_LEASES, LeaseReport::read)?;
+            let ascend = state.leases.is_sorted_by(|a, b| a.budget < b.budget);
+            if state.leases.is_empty() || !ascend {
+                return Err(FormatError::Malformed);
+            }
+        }
         reader.end()?;
         Ok(state)
     }

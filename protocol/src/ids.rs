@@ -118,6 +118,10 @@ identifier! {
     ElementId, 8
 }
 identifier! {
+    /// The count of a key's uses, over all its doors, holders and edits. Grants and passes of a counted key carry it.
+    BudgetId, 8
+}
+identifier! {
     /// One gesture of a person at a door; carriers that race, and retries, share it.
     AttemptId, 16
 }

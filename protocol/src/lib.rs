@@ -23,6 +23,7 @@ pub mod roles;
 pub mod rules;
 pub mod signing;
 pub mod statement;
+pub mod uses;
 pub mod vendor;
 
 pub use cbor::FormatError;

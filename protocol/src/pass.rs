@@ -4,8 +4,8 @@
 
 use aliro::crypto::{PublicKey, Signature};
 
-use crate::cbor::{FormatError, Reader, array};
-use crate::ids::{DoorNumber, PassId, PropertyId};
+use crate::cbor::{FormatError, Reader, array, array_of};
+use crate::ids::{BudgetId, DoorNumber, PassId, PropertyId};
 use crate::rules::AccessRules;
 use crate::signing::{Purpose, SignedError, input, verify};
 
@@ -17,6 +17,9 @@ pub const MAX_PASS: usize = 2048;
 
 /// Most bytes of payload and signature that still fit into a long code of less than 400 characters.
 pub const MAX_IN_CODE: usize = 185;
+
+/// The version of a counted pass's payload.
+const COUNTED: u64 = 2;
 
 /// Most doors that a pass may name.
 const MAX_DOORS: usize = 400;
@@ -59,25 +62,33 @@ pub struct Pass {
     pub code_key: PublicKey,
     /// Where it opens.
     pub doors: DoorSet,
-    /// When it opens. Uses are not counted with a pass at offline doors: rules with a number of uses
-    /// are not written into one.
+    /// When it opens.
     pub rules: AccessRules,
+    /// What counts its uses: there where the rules have a number of them, and only there.
+    pub budget: Option<BudgetId>,
     /// Seconds since 1970 from which this statement of it says nothing any more.
     pub until: u32,
 }
 
-/// The rules of a pass count uses, which doors cannot do from a pass alone.
+/// What cannot be stated of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a pass has no number of uses, and names at most 400 doors, in order")]
+#[error(
+    "a pass with a number of uses says what counts them, and every pass names at most 400 doors, in order"
+)]
 pub struct NotForAPass;
 
 impl Pass {
-    /// The payload: `[1, id, x || y of the code key, doors or null, rules (compact), until]`.
+    /// The payload: `[1, id, x || y of the code key, doors or null, rules (compact), until]`, of a counted key
+    /// `[2, …, until, budget]`.
     ///
     /// # Errors
     /// [`NotForAPass`].
     pub fn payload(&self) -> Result<Vec<u8>, NotForAPass> {
-        let writer = array()
+        let writer = match self.budget {
+            None => array(),
+            Some(_) => array_of(COUNTED),
+        };
+        let writer = writer
             .bytes(&self.id.0)
             .bytes(&self.code_key.as_bytes()[1..]);
         let writer = match &self.doors {
@@ -89,13 +100,15 @@ impl Pass {
             }
             DoorSet::Numbers(_) => return Err(NotForAPass),
         };
-        if self.rules.max_uses().is_some() {
+        if self.rules.max_uses().is_some() != self.budget.is_some() {
             return Err(NotForAPass);
         }
-        Ok(writer
-            .bytes(&self.rules.to_compact())
-            .uint(self.until)
-            .finish())
+        let writer = writer.bytes(&self.rules.to_compact()).uint(self.until);
+        Ok(match self.budget {
+            None => writer,
+            Some(budget) => writer.bytes(&budget.0),
+        }
+        .finish())
     }
 
     /// What the issuer signs for this payload: the property stands beside it, not in it.
@@ -105,7 +118,7 @@ impl Pass {
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
-        let mut reader = Reader::versioned(payload, MAX_PASS)?;
+        let (version, mut reader) = Reader::up_to_version(COUNTED, payload, MAX_PASS)?;
         let id = PassId(reader.exactly()?);
         let xy: [u8; 64] = reader.exactly()?;
         let code_key = PublicKey::from_uncompressed(&[&[4], &xy[..]].concat())
@@ -119,16 +132,20 @@ impl Pass {
         };
         let rules = AccessRules::from_compact(&reader.bytes(MAX_PASS)?)
             .map_err(|_| FormatError::Malformed)?;
-        if rules.max_uses().is_some() {
+        let is_counted = version == COUNTED;
+        if rules.max_uses().is_some() != is_counted {
             return Err(FormatError::Malformed);
         }
         let until = reader.uint()?;
+        let budget = is_counted.then(|| reader.exactly().map(BudgetId));
+        let budget = budget.transpose()?;
         reader.end()?;
         Ok(Self {
             id,
             code_key,
             doors,
             rules,
+            budget,
             until,
         })
     }

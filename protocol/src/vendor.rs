@@ -15,8 +15,11 @@ pub const RANGE_EXTENSION: u64 = 1;
 /// Our revocation extension: number of the list, withdrawn passes, superseded elements.
 pub const REVOCATION_EXTENSION: u64 = 1;
 
-/// The version of all of them.
+/// The version of all of them, but for access extensions of counted keys.
 pub const EXTENSION_VERSION: u64 = 1;
+
+/// The version of an access extension that names the count of a key's uses.
+pub const COUNTED_EXTENSION_VERSION: u64 = 2;
 
 /// The reader rule by which an element says *not on the property's holidays*. Readers of other makers do
 /// not know it and refuse the element, which is right: they do not know the holidays either.

@@ -316,6 +316,7 @@ impl World {
             code_key,
             doors: DoorSet::of([DoorNumber(1), DoorNumber(2)]),
             rules: self.rules.clone(),
+            budget: None,
             until: u32::try_from(until.timestamp()).unwrap(),
         }
         .payload()

@@ -33,6 +33,7 @@ impl Door {
             },
             battery: None,
             counter,
+            leases: Vec::new(),
         };
         drop(inner);
         let payload = state.payload();

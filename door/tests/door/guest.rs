@@ -6,7 +6,7 @@ use latchkey_protocol::ids::{DoorNumber, PassId, PropertyId};
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
 use latchkey_protocol::rules::AccessRules;
 
-use crate::property::{Key, Property};
+use crate::property::{BUDGET, Key, Property};
 
 pub(crate) struct Guest {
     property: PropertyId,
@@ -31,6 +31,7 @@ impl Guest {
             id: PassId(id),
             code_key: key.public(),
             doors: DoorSet::of([DoorNumber(door)]),
+            budget: rules.max_uses().map(|_| BUDGET),
             rules,
             until: until.try_into().unwrap(),
         };

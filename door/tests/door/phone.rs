@@ -14,10 +14,10 @@ use latchkey_protocol::grant::{GrantRequest, KeyAt, Lifetime, Place, Rights, pre
 use latchkey_protocol::hello::{Answer, ClientHello, INTERFACE_STREAM, Parsed, ServerHello};
 use latchkey_protocol::ids::{AttemptId, DoorId, DoorNumber, ElementId, PropertyId};
 use latchkey_protocol::private::{Outcome, Page, PrivateMessage, ResultRecord};
-use latchkey_protocol::rules::Reason;
+use latchkey_protocol::rules::{AccessRules, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::property::{Door, Key, Property};
+use crate::property::{BUDGET, Door, Key, Property};
 
 /// A person's phone at one property.
 pub(crate) struct Phone {
@@ -101,10 +101,12 @@ impl Phone {
     pub(crate) fn grant(&mut self, property: &Property, door: u16, rules: &str) {
         self.element.0[0] += 1;
         self.element.0[1..].copy_from_slice(&self.key.public().x()[..7]);
+        let rules: AccessRules = serde_json::from_str(rules).unwrap();
         let keys = [KeyAt {
             place: Place::Door(DoorNumber(door)),
             id: self.element,
-            rules: serde_json::from_str(rules).unwrap(),
+            budget: rules.max_uses().map(|_| BUDGET),
+            rules,
             rights: Rights::NONE,
         }];
         let request = GrantRequest {

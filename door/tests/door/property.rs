@@ -11,7 +11,7 @@ use latchkey_env::{Clock as _, OffsetClock, SystemRandom, VirtualClock};
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer, TimeChallenge};
 use latchkey_protocol::commissioning::{Offer, Package, certificate_subject};
-use latchkey_protocol::ids::{DoorId, DoorNumber, Generation, PropertyId};
+use latchkey_protocol::ids::{BudgetId, DoorId, DoorNumber, Generation, PropertyId};
 use latchkey_protocol::pass::{Pass, SignedPass};
 use latchkey_protocol::revocation::Revocations;
 use latchkey_protocol::rules::{Holidays, Offsets, Span};
@@ -22,6 +22,9 @@ use tempfile::TempDir;
 
 /// A Tuesday.
 pub(crate) const START: &str = "2026-11-24T09:00:00Z";
+
+/// What counts the uses of every counted key.
+pub(crate) const BUDGET: BudgetId = BudgetId([0xb0; 8]);
 /// An hour ahead of UTC, all year.
 const OFFSET: i32 = 3600;
 

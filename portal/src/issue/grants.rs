@@ -74,6 +74,7 @@ pub(super) fn must_fit_person(
             place: wish.place,
             id: ElementId(round.tools.random()),
             rules: wish.rules,
+            budget: None,
             rights: Rights::NONE,
         })
         .collect();
@@ -270,6 +271,7 @@ fn signed(
         place: element.place,
         id: element.id,
         rules: element.rules.clone(),
+        budget: None,
         rights: Rights::NONE,
     });
     let draft = GrantDraft {

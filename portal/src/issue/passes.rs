@@ -218,6 +218,7 @@ fn state(
         code_key: credential::public_key(public_key)?,
         doors: doors.clone().map_or(DoorSet::All, DoorSet::of),
         rules: key.rules.clone(),
+        budget: None,
         until: u32::try_from(until.timestamp()).unwrap_or(u32::MAX),
     };
     let signed = round.tools.signer.pass(property, &pass)?;

@@ -117,6 +117,7 @@ impl Door {
             },
             battery: None,
             counter: 1,
+            leases: Vec::new(),
         };
         Self {
             controller,

@@ -7,7 +7,7 @@ use aliro::document::{AccessData, AccessRule, Capabilities, Schedule};
 use super::Rights;
 use super::extension::{access_extension, range_extension, read_ranges, read_shared};
 use super::schedule::{Bounds, weekly, window};
-use crate::ids::ElementId;
+use crate::ids::{BudgetId, ElementId};
 use crate::rules::{AccessRules, Offsets, Range, WeeklyWindow};
 use crate::vendor::{HOLIDAY_RULE, VENDOR_ID};
 
@@ -29,14 +29,17 @@ pub struct NotOurs;
 pub(super) struct Shared {
     pub(super) closed_on_holidays: bool,
     pub(super) max_uses: Option<NonZeroU32>,
+    /// What counts them; nothing without a number of uses.
+    pub(super) budget: Option<BudgetId>,
     pub(super) rights: Rights,
 }
 
 impl Shared {
-    pub(super) fn of(rules: &AccessRules, rights: Rights) -> Self {
+    pub(super) fn of(rules: &AccessRules, budget: Option<BudgetId>, rights: Rights) -> Self {
         Self {
             closed_on_holidays: rules.closed_on_holidays(),
             max_uses: rules.max_uses(),
+            budget: budget.filter(|_| rules.max_uses().is_some()),
             rights,
         }
     }

@@ -6,25 +6,36 @@ use aliro::document::{AccessData, AccessExtension, Extension, Extensions};
 
 use super::element::{Shared, Times};
 use super::{NotOurs, Rights};
-use crate::cbor::{FormatError, Reader, Writer, array, inner};
+use crate::cbor::{FormatError, Reader, Writer, array, array_of, inner};
+use crate::ids::BudgetId;
 use crate::rules::{LocalMoment, Range};
 use crate::vendor::{
-    ACCESS_EXTENSION, EXTENSION_VERSION, HOLIDAY_RULE, RANGE_EXTENSION, VENDOR_ID,
+    ACCESS_EXTENSION, COUNTED_EXTENSION_VERSION, EXTENSION_VERSION, HOLIDAY_RULE, RANGE_EXTENSION,
+    VENDOR_ID,
 };
 
 /// Most bytes of an extension's data.
 const MAX_EXTENSION: usize = 2048;
 
-/// `[1, number of uses or null, rights]`. Critical: whoever ignored it would grant too much.
+/// `[1, number of uses or null, rights]`, or `[2, number of uses, rights, budget]`. Critical: whoever ignored it would
+/// grant too much.
 pub(super) fn access_extension(shared: &Shared) -> AccessExtension {
+    let version = if shared.budget.is_some() {
+        COUNTED_EXTENSION_VERSION
+    } else {
+        EXTENSION_VERSION
+    };
+    let mut data = array_of(version)
+        .optional(shared.max_uses.map(NonZeroU32::get), Writer::uint)
+        .uint(shared.rights.bits());
+    if let Some(budget) = shared.budget {
+        data = data.bytes(&budget.0);
+    }
     AccessExtension {
         critical: true,
         id: ACCESS_EXTENSION,
-        version: EXTENSION_VERSION,
-        data: array()
-            .optional(shared.max_uses.map(NonZeroU32::get), Writer::uint)
-            .uint(shared.rights.bits())
-            .finish(),
+        version,
+        data: data.finish(),
     }
 }
 
@@ -34,28 +45,42 @@ pub(super) fn read_shared(data: &AccessData) -> Result<Shared, NotOurs> {
         [HOLIDAY_RULE] => true,
         _ => return Err(NotOurs),
     };
-    let (max_uses, rights) = match ours(
+    let (max_uses, budget, rights) = match ours(
         &data.access_extensions,
         |extension| extension.id,
         ACCESS_EXTENSION,
     ) {
-        None => (None, Rights::NONE),
+        None => (None, None, Rights::NONE),
         Some(extension) => {
             let read = || -> Result<_, FormatError> {
-                let mut reader = Reader::versioned(&extension.data, MAX_EXTENSION)?;
+                let (version, mut reader) = Reader::up_to_version(
+                    COUNTED_EXTENSION_VERSION,
+                    &extension.data,
+                    MAX_EXTENSION,
+                )?;
+                if version != extension.version {
+                    return Err(FormatError::Malformed);
+                }
                 let uses = reader.optional(Reader::uint::<u32>)?;
                 let rights = reader.uint()?;
+                let budget = match (version, uses) {
+                    (EXTENSION_VERSION, _) => None,
+                    (_, None) => return Err(FormatError::Malformed),
+                    (_, Some(_)) => Some(BudgetId(reader.exactly()?)),
+                };
                 reader.end()?;
-                Ok((uses, rights))
+                Ok((uses, budget, rights))
             };
-            let (uses, rights) = read().map_err(|_| NotOurs)?;
+            let (uses, budget, rights) = read().map_err(|_| NotOurs)?;
             let uses = uses.map(|uses| NonZeroU32::new(uses).ok_or(NotOurs));
-            (uses.transpose()?, Rights::from_bits(rights).ok_or(NotOurs)?)
+            let rights = Rights::from_bits(rights).ok_or(NotOurs)?;
+            (uses.transpose()?, budget, rights)
         }
     };
     Ok(Shared {
         closed_on_holidays,
         max_uses,
+        budget,
         rights,
     })
 }

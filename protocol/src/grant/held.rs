@@ -7,9 +7,11 @@ use aliro::document::{
 use super::element::{Shared, Times, decode};
 use super::name::{ElementName, Place};
 use super::rights::Rights;
-use crate::ids::{DoorNumber, ElementId};
+use crate::ids::{BudgetId, DoorNumber, ElementId};
 use crate::rules::{AccessRules, Offsets};
-use crate::vendor::{ACCESS_EXTENSION, EXTENSION_VERSION, HOLIDAY_RULE, VENDOR_ID};
+use crate::vendor::{
+    ACCESS_EXTENSION, COUNTED_EXTENSION_VERSION, EXTENSION_VERSION, HOLIDAY_RULE, VENDOR_ID,
+};
 
 /// A key that a grant holds for a door.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct HeldKey {
     pub id: ElementId,
     /// When it opens.
     pub rules: AccessRules,
+    /// What counts its uses, where the rules have a number of them.
+    pub budget: Option<BudgetId>,
     /// What it allows beside.
     pub rights: Rights,
 }
@@ -75,6 +79,7 @@ pub fn held_keys(
             Some(rules) => held.keys.push(HeldKey {
                 id: portion.id,
                 rules,
+                budget: portion.shared.budget,
                 rights: portion.shared.rights,
             }),
             None => held.unreadable.push(portion.name.to_string()),
@@ -109,7 +114,8 @@ pub fn verify_grant(
 /// Whether an access extension is understood here (for Aliro's verifier).
 #[must_use]
 pub fn understands(vendor: u64, id: u64, version: u64) -> bool {
-    (vendor, id, version) == (VENDOR_ID, ACCESS_EXTENSION, EXTENSION_VERSION)
+    let versions = EXTENSION_VERSION..=COUNTED_EXTENSION_VERSION;
+    (vendor, id) == (VENDOR_ID, ACCESS_EXTENSION) && versions.contains(&version)
 }
 
 /// Whether a reader rule is known here (for Aliro's verifier): the one that closes on holidays, which

@@ -10,7 +10,7 @@ use super::element::Shared;
 use super::name::{ElementName, Place};
 use super::pack::pack;
 use super::rights::Rights;
-use crate::ids::{DoorNumber, ElementId};
+use crate::ids::{BudgetId, DoorNumber, ElementId};
 use crate::rules::{AccessRules, Offsets};
 
 /// Doors that one document names at most.
@@ -29,6 +29,8 @@ pub struct KeyAt {
     pub id: ElementId,
     /// When.
     pub rules: AccessRules,
+    /// What counts its uses; heeded where the rules have a number of them. A counted key without one opens at no door.
+    pub budget: Option<BudgetId>,
     /// What beside opening.
     pub rights: Rights,
 }
@@ -173,7 +175,9 @@ fn place_keys(
     for extended in [false, true] {
         let of_kind: Vec<_> = keys
             .iter()
-            .filter(|(_, key)| Shared::of(&key.rules, key.rights).is_extended() == extended)
+            .filter(|(_, key)| {
+                Shared::of(&key.rules, key.budget, key.rights).is_extended() == extended
+            })
             .copied()
             .collect();
         for (slot, packed) in (1..).zip(pack(place, &of_kind, offsets)?) {

@@ -42,7 +42,7 @@ pub(super) fn pack(
         .map(|(index, key)| Candidate {
             index: *index,
             id: key.id,
-            shared: Shared::of(&key.rules, key.rights),
+            shared: Shared::of(&key.rules, key.budget, key.rights),
             portions: Times::portions(&key.rules, offsets),
         })
         .collect();

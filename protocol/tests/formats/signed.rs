@@ -1,5 +1,7 @@
 //! Signed formats read back, and notice every changed byte.
 
+use std::num::NonZeroU32;
+
 use latchkey_protocol::FormatError;
 use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer};
 use latchkey_protocol::doorstate::{DoorState, SignedDoorState, StatementNumbers};
@@ -175,6 +177,7 @@ fn a_pass_with_two_windows_a_range_and_two_doors_fits_into_a_long_code() {
         code_key: TestKey::of("guest").public(),
         doors: latchkey_protocol::pass::DoorSet::of([DoorNumber(65_534), DoorNumber(65_535)]),
         rules: AccessRules::new(range.unwrap(), windows, true, None).unwrap(),
+        budget: None,
         until: u32::MAX,
     };
     let signed = sign_pass(&pass);
@@ -184,19 +187,30 @@ fn a_pass_with_two_windows_a_range_and_two_doors_fits_into_a_long_code() {
         signed.to_bytes().len()
     );
     assert!(signed.fits_in_code());
+    // What counts its uses takes the room of three windows.
+    let counted = Pass {
+        rules: AccessRules::new(*pass.rules.range(), [], true, NonZeroU32::new(30)).unwrap(),
+        budget: Some(BudgetId([0xff; 8])),
+        ..pass
+    };
+    assert!(sign_pass(&counted).fits_in_code());
 }
 
 #[test]
-fn a_pass_counts_no_uses() {
-    let rules = AccessRules::new(Range::ALWAYS, [], false, std::num::NonZeroU32::new(3)).unwrap();
-    let pass = Pass {
+fn a_pass_with_a_number_of_uses_says_what_counts_them_and_no_other_does() {
+    let rules = |uses| AccessRules::new(Range::ALWAYS, [], false, NonZeroU32::new(uses)).unwrap();
+    let pass = |rules, budget| Pass {
         id: PassId([1; 8]),
         code_key: TestKey::of("guest").public(),
         doors: latchkey_protocol::pass::DoorSet::All,
         rules,
+        budget,
         until: 0,
     };
-    assert!(pass.payload().is_err());
+    let budget = Some(BudgetId([2; 8]));
+    assert!(pass(rules(3), None).payload().is_err());
+    assert!(pass(rules(0), budget).payload().is_err());
+    assert!(pass(rules(3), budget).payload().is_ok());
 }
 
 #[test]

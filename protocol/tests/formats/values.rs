@@ -1,14 +1,19 @@
 //! Arbitrary values of every type.
 
+use std::num::NonZeroU32;
+
 use aliro::crypto::PublicKey;
 use chrono::{DateTime, NaiveDate, Utc};
 use latchkey_protocol::clock::{ClockReading, TimeAnswer};
-use latchkey_protocol::doorstate::{ClockState, DoorState, ListNumber, StatementNumbers};
+use latchkey_protocol::doorstate::{
+    ClockState, DoorState, ListNumber, MAX_LEASES, StatementNumbers,
+};
 use latchkey_protocol::ids::*;
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
 use latchkey_protocol::rules::*;
 use latchkey_protocol::statement::{Addressee, Body, DoorSettings, PropertySettings, Statement};
-use proptest::collection::vec;
+use latchkey_protocol::uses::{LeaseNumber, LeaseReport};
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -58,8 +63,13 @@ prop_compose! {
     pub(crate) fn pass()(
         id in any::<[u8; 8]>(), code_key in public_key(), doors in door_set(),
         rules in rules_without_uses(), until in any::<u32>(),
+        counted in option::of((1u32.., any::<[u8; 8]>())),
     ) -> Pass {
-        Pass { id: PassId(id), code_key, doors, rules, until }
+        let max_uses = counted.and_then(|(uses, _)| NonZeroU32::new(uses));
+        let windows = rules.windows().iter().copied();
+        let rules = AccessRules::new(*rules.range(), windows, rules.closed_on_holidays(), max_uses);
+        let budget = counted.map(|(_, budget)| BudgetId(budget));
+        Pass { id: PassId(id), code_key, doors, rules: rules.unwrap(), budget, until }
     }
 }
 
@@ -129,11 +139,25 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn lease()(
+        epoch in any::<u32>(), count in any::<u64>(), spent in any::<u32>(), more in any::<u32>(),
+    ) -> LeaseReport {
+        LeaseReport {
+            budget: BudgetId([0; 8]),
+            number: LeaseNumber { epoch, count },
+            ceiling: spent.saturating_add(more),
+            spent,
+        }
+    }
+}
+
+prop_compose! {
     pub(crate) fn door_state()(
         door in any::<[u8; 12]>(), generation in any::<u32>(), iteration in any::<u64>(),
         list in list_number(), statements in statement_numbers(),
         (unix_ms, uncertainty_ms, unsure) in any::<(u64, u32, bool)>(),
         drift_ppm in any::<Option<i32>>(), battery in any::<Option<u8>>(), counter in any::<u64>(),
+        leases in btree_map(any::<[u8; 8]>(), lease(), 0..=MAX_LEASES),
     ) -> DoorState {
         DoorState {
             property: PropertyId([1; 16]),
@@ -145,6 +169,10 @@ prop_compose! {
             clock: ClockState { reading: ClockReading { unix_ms, uncertainty_ms, unsure }, drift_ppm },
             battery,
             counter,
+            leases: leases
+                .into_iter()
+                .map(|(budget, lease)| LeaseReport { budget: BudgetId(budget), ..lease })
+                .collect(),
         }
     }
 }

@@ -20,6 +20,7 @@ fn keys() -> Vec<KeyAt> {
         place,
         id: ElementId(*id),
         rules,
+        budget: None,
         rights,
     };
     let counted = AccessRules::new(Range::ALWAYS, [], false, NonZeroU32::new(30)).unwrap();
@@ -66,13 +67,37 @@ fn keys() -> Vec<KeyAt> {
 
 #[test]
 fn grants() {
+    check_grant("grant", &keys());
+}
+
+/// Of a counted key, as it is issued since portals count uses.
+#[test]
+fn grants_of_counted_keys() {
+    let counted = AccessRules::new(Range::ALWAYS, [], false, NonZeroU32::new(30)).unwrap();
+    let lockdown = Rights::NONE.with(Right::OpenInLockdown);
+    let at = |place, id: &[u8; 8], rights| KeyAt {
+        place,
+        id: ElementId(*id),
+        rules: counted.clone(),
+        budget: Some(BudgetId(*b"budget 1")),
+        rights,
+    };
+    check_grant(
+        "grant-counted",
+        &[
+            at(Place::Door(DoorNumber(7)), b"element2", Rights::NONE),
+            at(Place::AllDoors, b"element4", lockdown),
+        ],
+    );
+}
+
+fn check_grant(name: &str, keys: &[KeyAt]) {
     let issuer = TestKey::of("issuer").public();
     let offsets = zurich();
-    let keys = keys();
     let request = GrantRequest {
         issuer: &issuer,
         holder: &TestKey::of("phone").public(),
-        keys: &keys,
+        keys,
         offsets: &offsets,
         lifetime: Lifetime {
             signed: NOW,
@@ -106,16 +131,20 @@ fn grants() {
     let keys: Vec<Value> = keys
         .iter()
         .map(|key| {
-            json!({
+            let mut told = json!({
                 "place": format!("{:?}", key.place),
                 "element": key.id,
                 "rules": key.rules,
                 "rights": key.rights,
-            })
+            });
+            if let Some(budget) = key.budget {
+                told["budget"] = json!(budget);
+            }
+            told
         })
         .collect();
     check(
-        "grant",
+        name,
         &json!({
             "keys": keys,
             "documents": documents,

@@ -1,5 +1,7 @@
 //! What is signed under a prefix of ours.
 
+use std::num::NonZeroU32;
+
 use latchkey_protocol::clock::{ClockReading, SignedTimeAnswer, TimeAnswer, TimeChallenge};
 use latchkey_protocol::code::{Code, IssueTime};
 use latchkey_protocol::commissioning::{Offer, SignedOffer, certificate_subject};
@@ -9,10 +11,12 @@ use latchkey_protocol::doorstate::{
 use latchkey_protocol::ids::*;
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
 use latchkey_protocol::proof::{CredentialProof, DoorSignIn, KeyKind, Registrant};
+use latchkey_protocol::rules::{AccessRules, Range};
 use latchkey_protocol::signing::Purpose;
 use latchkey_protocol::statement::{
     Addressee, Body, DoorSettings, PropertySettings, SignedStatement, Statement,
 };
+use latchkey_protocol::uses::{LeaseNumber, LeaseReport};
 use serde_json::{Value, json};
 
 use super::test_key::TestKey;
@@ -33,6 +37,7 @@ fn pass() -> Pass {
         code_key: TestKey::of("guest").public(),
         doors: DoorSet::of([DoorNumber(7), DoorNumber(300)]),
         rules: rules(),
+        budget: None,
         until: u32::try_from(NOW).unwrap() + 30 * 86_400,
     }
 }
@@ -45,7 +50,6 @@ fn sign_pass(pass: &Pass) -> SignedPass {
 
 #[test]
 fn passes() {
-    let issuer = TestKey::of("issuer").public();
     let all = [
         pass(),
         Pass {
@@ -54,6 +58,22 @@ fn passes() {
             ..pass()
         },
     ];
+    check_passes("pass", &all);
+}
+
+#[test]
+fn passes_of_counted_keys() {
+    let counted = AccessRules::new(Range::ALWAYS, [], false, NonZeroU32::new(30)).unwrap();
+    let pass = Pass {
+        rules: counted,
+        budget: Some(BudgetId(*b"budget 1")),
+        ..pass()
+    };
+    check_passes("pass-counted", &[pass]);
+}
+
+fn check_passes(name: &str, all: &[Pass]) {
+    let issuer = TestKey::of("issuer").public();
     let vectors: Vec<Value> = all
         .iter()
         .map(|pass| {
@@ -72,7 +92,7 @@ fn passes() {
             })
         })
         .collect();
-    check("pass", &json!(vectors));
+    check(name, &json!(vectors));
 }
 
 #[test]
@@ -189,6 +209,7 @@ fn state(drift_ppm: Option<i32>, battery: Option<u8>) -> DoorState {
         },
         battery,
         counter: 1234,
+        leases: Vec::new(),
     }
 }
 
@@ -205,14 +226,36 @@ fn door_states() {
         },
         ..state(None, None)
     };
-    let vectors = [state(Some(-12), Some(87)), lost].map(|state| {
+    check_states("door-state", &[state(Some(-12), Some(87)), lost]);
+}
+
+#[test]
+fn door_states_with_leases() {
+    let lease = |budget: &[u8; 8], count, ceiling, spent| LeaseReport {
+        budget: BudgetId(*budget),
+        number: LeaseNumber { epoch: 2, count },
+        ceiling,
+        spent,
+    };
+    let with_leases = DoorState {
+        leases: vec![
+            lease(b"budget 1", 7, 12, 12),
+            lease(b"budget 2", 1, 300, 299),
+        ],
+        ..state(None, Some(87))
+    };
+    check_states("door-state-leases", &[with_leases]);
+}
+
+fn check_states(name: &str, states: &[DoorState]) {
+    let vectors = states.iter().map(|state| {
         let payload = state.payload();
         let input = DoorState::to_be_signed(&payload);
         let signed = SignedDoorState::new(payload.clone(), TestKey::of("door").sign(&input));
         let read = SignedDoorState::from_bytes(&signed.to_bytes()).unwrap();
         assert_eq!(
             read.verify(&TestKey::of("door").public()).as_ref(),
-            Ok(&state)
+            Ok(state)
         );
         json!({
             "payload": hex::encode(&payload),
@@ -220,7 +263,7 @@ fn door_states() {
             "bytes": hex::encode(signed.to_bytes()),
         })
     });
-    check("door-state", &json!(vectors));
+    check(name, &json!(vectors.collect::<Vec<Value>>()));
 }
 
 #[test]

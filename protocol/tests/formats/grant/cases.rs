@@ -19,6 +19,7 @@ fn key(place: Place, id: u8, rules: AccessRules) -> KeyAt {
         place,
         id: ElementId([id; 8]),
         rules,
+        budget: None,
         rights: Rights::NONE,
     }
 }

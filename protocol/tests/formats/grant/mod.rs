@@ -8,7 +8,7 @@ use aliro::document::{
 };
 use chrono::{DateTime, Utc};
 use latchkey_protocol::grant::*;
-use latchkey_protocol::ids::{DoorNumber, ElementId};
+use latchkey_protocol::ids::{BudgetId, DoorNumber, ElementId};
 use latchkey_protocol::rules::*;
 use proptest::collection::vec;
 use proptest::option;
@@ -135,6 +135,7 @@ fn keys() -> impl Strategy<Value = Vec<KeyAt>> {
         let keys = numbered.map(|(id, (place, rules, rights))| KeyAt {
             place,
             id: ElementId(id.to_be_bytes()),
+            budget: rules.max_uses().map(|_| BudgetId(id.to_le_bytes())),
             rules,
             rights,
         });
@@ -142,11 +143,13 @@ fn keys() -> impl Strategy<Value = Vec<KeyAt>> {
     })
 }
 
-type Comparable = Vec<(ElementId, Vec<u8>, u8)>;
+type Comparable = Vec<(ElementId, Vec<u8>, Option<BudgetId>, u8)>;
 
-fn sorted(keys: impl Iterator<Item = (ElementId, AccessRules, Rights)>) -> Comparable {
+fn sorted(
+    keys: impl Iterator<Item = (ElementId, AccessRules, Option<BudgetId>, Rights)>,
+) -> Comparable {
     let mut all: Vec<_> = keys
-        .map(|(id, rules, rights)| (id, rules.to_compact(), rights.bits()))
+        .map(|(id, rules, budget, rights)| (id, rules.to_compact(), budget, rights.bits()))
         .collect();
     all.sort();
     all
@@ -168,10 +171,10 @@ proptest! {
             let here = |place| place == Place::AllDoors || place == Place::Door(door);
             let expected = keys.iter().zip(&grant.elements).filter(|(key, _)| here(key.place));
             let expected =
-                sorted(expected.map(|(key, id)| (*id, key.rules.clone(), key.rights)));
+                sorted(expected.map(|(key, id)| (*id, key.rules.clone(), key.budget, key.rights)));
             let held = held(&documents, door, &offsets);
             prop_assert_eq!(&held.unreadable, &Vec::<String>::new());
-            let found = held.keys.into_iter().map(|key| (key.id, key.rules, key.rights));
+            let found = held.keys.into_iter().map(|key| (key.id, key.rules, key.budget, key.rights));
             prop_assert_eq!(sorted(found), expected, "at door {}", door.0);
         }
     }
@@ -187,6 +190,7 @@ proptest! {
             place: Place::Door(DOOR),
             id: ElementId(id.to_be_bytes()),
             rules: AccessRules::new(*range, windows.clone(), false, None).unwrap(),
+            budget: None,
             rights: Rights::NONE,
         }).collect();
         let Ok((_, documents)) = issue(&keys, &offsets) else { return Ok(()) };
