@@ -90,6 +90,7 @@ impl Fault {
         match self {
             Self::Refused { kind, .. } => *kind,
             // What it can never sign is a fault of ours: nobody need come back for it.
+            Self::Store(StoreError::NotStorable) => ProblemType::InvalidValue,
             Self::Signer(SignerError::NotSignable(_)) | Self::Store(_) | Self::Internal(_) => {
                 ProblemType::Internal
             }

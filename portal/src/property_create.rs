@@ -69,8 +69,9 @@ pub async fn create_property(
 ) -> Result<Created, CreateError> {
     let (store, tools) = open(data, clock, random)?;
     let offsets = zone::expand(&file.property.zone, zone::span_at(tools.now()))?;
+    let id = PropertyId(tools.random());
     let made = store
-        .write(move |tx| make(tx, &tools, &file, offsets))
+        .write(id, move |tx| make(tx, &tools, id, &file, offsets))
         .await;
     made.map_err(|Boxed { what, why }| CreateError::Refused { what, why })
 }
@@ -119,10 +120,10 @@ fn at(what: String) -> impl FnOnce(Fault) -> Boxed {
 fn make(
     tx: &mut dyn Tx,
     tools: &Tools,
+    id: PropertyId,
     file: &PropertyFile,
     offsets: latchkey_protocol::rules::Offsets,
 ) -> Result<Created, Boxed> {
-    let id = PropertyId(tools.random());
     let keys = tools.signer.create(id).map_err(Fault::from)?;
     let record = property::Record {
         id,

@@ -26,7 +26,7 @@ use crate::model::{door, event, housekeeping, property, secrets};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
-use crate::store::{Store, StoreError, Tx, Wake};
+use crate::store::{Scope, Store, StoreError, Tx, Wake};
 use crate::tools::Tools;
 
 /// How often what is due is renewed and what is over forgotten.
@@ -183,7 +183,7 @@ impl Portal {
                     secrets::named(tx, &tools, "cursors")?,
                 ))
             };
-            store.write(keys).await?
+            store.write(Scope::Portal, keys).await?
         };
         let app = Arc::new(App {
             tools,
@@ -257,13 +257,11 @@ fn public_url(given: Option<Url>, addr: SocketAddr, tls: bool) -> Result<Url, St
 
 /// What is set right at the start: no door is connected yet, and what was committed counts as given out.
 async fn begin(app: &Shared) -> Result<(), Fault> {
-    let properties = app
-        .store
-        .read(|tx| Ok::<_, Fault>(property::all(tx)?))
-        .await?;
-    for id in properties {
+    for id in properties(app).await? {
         app.store
-            .write(move |tx| Ok::<_, Fault>(door::all_disconnected(tx, id)?))
+            .write(id, move |tx| {
+                Ok::<_, Fault>(door::all_disconnected(tx, id)?)
+            })
             .await?;
         if let Err(error) = confirm(app, id).await {
             // Nothing can be signed there; the other properties go on.
@@ -292,16 +290,12 @@ async fn round(app: &Shared) -> Result<(), Fault> {
     let tools = app.tools.clone();
     let forgotten = app
         .store
-        .write(move |tx| housekeeping::run(tx, &tools))
+        .write(Scope::Portal, move |tx| housekeeping::run(tx, &tools))
         .await;
     if let Err(error) = forgotten {
         tracing::error!(%error, "what is over could not be forgotten");
     }
-    let properties = app
-        .store
-        .read(|tx| Ok::<_, Fault>(property::all(tx)?))
-        .await?;
-    for id in properties {
+    for id in properties(app).await? {
         if let Err(error) = round_at(app, id).await {
             tracing::error!(property = %id, %error, "a property's renewals failed");
         }
@@ -312,7 +306,9 @@ async fn round(app: &Shared) -> Result<(), Fault> {
 async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     let now = app.tools.now();
     app.store
-        .write(move |tx| Ok::<_, Fault>(event::forget_news(tx, id, now)?))
+        .write(id, move |tx| {
+            Ok::<_, Fault>(event::forget_news(tx, id, now)?)
+        })
         .await?;
     let tools = app.tools.clone();
     let due = app
@@ -337,7 +333,7 @@ async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
 async fn renew(app: &Shared, id: PropertyId, due: Vec<renewal::Due>) -> Result<(), Fault> {
     let tools = app.tools.clone();
     app.store
-        .write(move |tx| renewal::renew(tx, &tools, id, &due))
+        .write(id, move |tx| renewal::renew(tx, &tools, id, &due))
         .await
 }
 
@@ -350,14 +346,29 @@ async fn confirm_all(app: Shared, mut wakes: broadcast::Receiver<Wake>) {
         };
         let outcome = match wake {
             Ok(Wake::Issued(id)) => confirm(&app, id).await,
-            // What was missed is confirmed with the next one.
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => Ok(()),
+            // What was missed may be anybody's.
+            Err(broadcast::error::RecvError::Lagged(_)) => confirm_everywhere(&app).await,
+            Ok(_) => Ok(()),
             Err(broadcast::error::RecvError::Closed) => return,
         };
         if let Err(error) = outcome {
             tracing::error!(%error, "committed numbers could not be confirmed to the signer");
         }
     }
+}
+
+async fn confirm_everywhere(app: &Shared) -> Result<(), Fault> {
+    for id in properties(app).await? {
+        if let Err(error) = confirm(app, id).await {
+            tracing::error!(property = %id, %error, "committed numbers could not be confirmed to the signer");
+        }
+    }
+    Ok(())
+}
+
+async fn properties(app: &Shared) -> Result<Vec<PropertyId>, Fault> {
+    let all = app.store.read(|tx| Ok::<_, Fault>(property::all(tx)?));
+    all.await
 }
 
 async fn confirm(app: &Shared, id: PropertyId) -> Result<(), Fault> {

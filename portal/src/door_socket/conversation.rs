@@ -73,7 +73,7 @@ async fn set_connected(app: &Shared, door: SignedIn, connected: bool) {
         tx.wake(Wake::Guests(door.property));
         Ok::<_, Fault>(())
     };
-    if let Err(error) = app.store.write(work).await {
+    if let Err(error) = app.store.write(door.property, work).await {
         tracing::error!(%error, "a door's connection could not be noted");
     }
 }
@@ -174,7 +174,12 @@ impl Talk {
             FromDoor::SignIn { .. } => return Err(End::Goodbye(PROTOCOL)),
             FromDoor::State { state } => {
                 let taken = move |tx: &mut dyn Tx| door_state::take(tx, &tools, property, &state.0);
-                let state = self.app.store.write(taken).await.map_err(refused)?;
+                let state = self
+                    .app
+                    .store
+                    .write(property, taken)
+                    .await
+                    .map_err(refused)?;
                 if state.door != door {
                     return Err(End::Goodbye(PROTOCOL));
                 }
@@ -188,7 +193,7 @@ impl Talk {
                 let nonce = nonce.to_array().map_err(|_| End::Goodbye(PROTOCOL))?;
                 let answer =
                     move |tx: &mut dyn Tx| controller::time(tx, &tools, property, door, nonce);
-                match self.app.store.write(answer).await {
+                match self.app.store.write(property, answer).await {
                     Ok(answer) => {
                         let answer = answer.into();
                         send(socket, &FromPortal::Time { answer }).await?;
@@ -205,14 +210,24 @@ impl Talk {
                 let now = tools.now();
                 let check =
                     move |tx: &mut dyn Tx| code_check::check(tx, now, property, door, pass, issued);
-                let denied = self.app.store.write(check).await.map_err(refused)?;
+                let denied = self
+                    .app
+                    .store
+                    .write(property, check)
+                    .await
+                    .map_err(refused)?;
                 send(socket, &FromPortal::CodeAnswer { request, denied }).await?;
             }
             FromDoor::Events { events } => {
                 let keep = move |tx: &mut dyn Tx| {
                     event::keep(tx, &tools, property, door, generation, &events)
                 };
-                let up_to = self.app.store.write(keep).await.map_err(refused)?;
+                let up_to = self
+                    .app
+                    .store
+                    .write(property, keep)
+                    .await
+                    .map_err(refused)?;
                 send(socket, &FromPortal::EventsKept { up_to }).await?;
             }
             FromDoor::RelayData { channel, bytes } => self.line.relay_data(channel, bytes.0),

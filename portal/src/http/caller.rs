@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::listen::Peer;
 use crate::model::replay;
 use crate::model::session::{self, Session};
+use crate::store::Scope;
 
 /// A signed-in caller.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ impl FromRequestParts<Shared> for Caller {
         let proof = proof(parts, app, Some(&token))?;
         let now = app.tools.now();
         app.store
-            .write(move |tx| {
+            .write(Scope::Portal, move |tx| {
                 let session = session::of_token(tx, &token, now)?
                     .ok_or(Fault::new(ProblemType::NotSignedIn))?;
                 if session.jkt != proof.jkt {

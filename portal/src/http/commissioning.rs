@@ -9,6 +9,7 @@ use super::{Body, Problems, Shared, peer};
 use crate::fault::Fault;
 use crate::listen::Peer;
 use crate::model::offer;
+use crate::store::{Scope, Tx};
 
 /// Lays an offer before the portal, where it waits an hour for an installer.
 #[utoipa::path(post, path = "/v1/commissioning", tag = "doors", request_body = ControllerOffer,
@@ -19,8 +20,8 @@ pub(super) async fn offer(
     Body(request): Body<ControllerOffer>,
 ) -> Result<StatusCode, Fault> {
     let (tools, peer) = (app.tools.clone(), peer(&from));
-    let work = move |tx: &mut dyn crate::store::Tx| offer::lay(tx, &tools, &request.offer.0, &peer);
-    app.store.write(work).await?;
+    let work = move |tx: &mut dyn Tx| offer::lay(tx, &tools, &request.offer.0, &peer);
+    app.store.write(Scope::Portal, work).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

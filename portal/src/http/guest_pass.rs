@@ -9,7 +9,8 @@ use latchkey_protocol::api::problem::ProblemType;
 
 use super::{Problems, Shared};
 use crate::fault::Fault;
-use crate::model::guest;
+use crate::model::guest::{self, Shown};
+use crate::store::Tx;
 
 const NAME: &str = "latchkey-guest";
 
@@ -55,9 +56,16 @@ pub(super) async fn guest_pass(
     State(app): State<Shared>,
     token: GuestToken,
 ) -> Result<Json<GuestPass>, Fault> {
-    let tools = app.tools.clone();
-    app.store
-        .write(move |tx| guest::show(tx, &tools, &token.0))
-        .await
-        .map(Json)
+    let (tools, cookie) = (app.tools.clone(), token.0);
+    let look = {
+        let (tools, cookie) = (tools.clone(), cookie.clone());
+        move |tx: &mut dyn Tx| guest::look(tx, &tools, &cookie)
+    };
+    let renew = match app.store.read(look).await? {
+        Shown::Pass(pass) => return Ok(Json(*pass)),
+        Shown::Due(property) => app
+            .store
+            .write(property, move |tx| guest::show(tx, &tools, &cookie)),
+    };
+    renew.await.map(Json)
 }

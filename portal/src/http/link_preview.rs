@@ -7,6 +7,7 @@ use latchkey_protocol::api::links::{LinkPreview, PreviewLink};
 use super::{Body, Problems, Shared};
 use crate::fault::Fault;
 use crate::model::link;
+use crate::store::Tx;
 
 /// What a link is for. Binds nothing.
 #[utoipa::path(post, path = "/v1/links/preview", tag = "guest", request_body = PreviewLink,
@@ -15,7 +16,8 @@ pub(super) async fn link_preview(
     State(app): State<Shared>,
     Body(request): Body<PreviewLink>,
 ) -> Result<Json<LinkPreview>, Fault> {
-    let tools = app.tools.clone();
-    let work = move |tx: &mut dyn crate::store::Tx| link::preview(tx, &tools, &request.token);
-    app.store.write(work).await.map(Json)
+    let (tools, token) = (app.tools.clone(), request.token.clone());
+    let property = app.store.read(move |tx| link::property_of(tx, &token));
+    let work = move |tx: &mut dyn Tx| link::preview(tx, &tools, &request.token);
+    app.store.write(property.await?, work).await.map(Json)
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use super::{Caller, Problems, Shared};
 use crate::fault::Fault;
 use crate::model::{credential, person, session};
+use crate::store::{Scope, Tx};
 
 /// Signs this device out: its tokens end, and what was issued to it is withdrawn.
 #[utoipa::path(delete, path = "/v1/session", tag = "session",
@@ -21,14 +22,15 @@ pub(super) async fn session_end(
         .await?;
     for (property, _) in properties {
         let tools = app.tools.clone();
-        let work = move |tx: &mut dyn crate::store::Tx| {
-            credential::withdraw_device(tx, &tools, property, caller.device)
-        };
-        app.store.write(work).await?;
+        let work =
+            move |tx: &mut dyn Tx| credential::withdraw_device(tx, &tools, property, caller.device);
+        app.store.write(property, work).await?;
     }
     let now = app.tools.now();
     app.store
-        .write(move |tx| session::end(tx, caller.device, now).map_err(Fault::from))
+        .write(Scope::Portal, move |tx| {
+            session::end(tx, caller.device, now).map_err(Fault::from)
+        })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,7 @@ use super::{Body, Problems, Shared, peer};
 use crate::fault::Fault;
 use crate::listen::Peer;
 use crate::model::sign_in;
+use crate::store::{Scope, Tx};
 
 /// Asks for a code by e-mail. The answer is the same whether the address is known or not.
 #[utoipa::path(post, path = "/v1/sign-in", tag = "session", request_body = SignInRequest,
@@ -18,7 +19,6 @@ pub(super) async fn sign_in(
     Body(request): Body<SignInRequest>,
 ) -> Result<Json<SignInStarted>, Fault> {
     let (tools, peer) = (app.tools.clone(), peer(&from));
-    let work =
-        move |tx: &mut dyn crate::store::Tx| sign_in::start(tx, &tools, &request.email, &peer);
-    Ok(Json(app.store.write(work).await?))
+    let work = move |tx: &mut dyn Tx| sign_in::start(tx, &tools, &request.email, &peer);
+    Ok(Json(app.store.write(Scope::Portal, work).await?))
 }

@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::model::person::normal_name;
 use crate::model::sign_in::{self, Checked};
 use crate::model::{person, replay, session};
+use crate::store::Scope;
 
 /// Tries the code and registers the device whose key made the proof.
 #[utoipa::path(post, path = "/v1/sign-in/{sign_in}", tag = "session", request_body = SignInConfirm,
@@ -25,7 +26,7 @@ pub(super) async fn sign_in_confirm(
     let device_name = normal_name("device_name", &request.device_name)?;
     let tokens = app
         .store
-        .write(move |tx| {
+        .write(Scope::Portal, move |tx| {
             replay::use_up(tx, &proof)?;
             // A wrong try is kept, so it is no error in here.
             let checked = sign_in::check(tx, &id, &request.code, &proof.jkt, tools.now())?;

@@ -9,6 +9,7 @@ use super::{Body, Problems, Proven, Shared};
 use crate::fault::Fault;
 use crate::model::replay;
 use crate::model::session::{self, Refreshed};
+use crate::store::Scope;
 
 /// The next pair of tokens.
 #[utoipa::path(post, path = "/v1/token", tag = "session", request_body = RefreshRequest,
@@ -21,7 +22,7 @@ pub(super) async fn token(
     let tools = app.tools.clone();
     let refreshed = app
         .store
-        .write(move |tx| {
+        .write(Scope::Portal, move |tx| {
             replay::use_up(tx, &proof)?;
             Ok::<_, Fault>(session::refresh(
                 tx,

@@ -65,13 +65,13 @@ pub(crate) async fn once<B, T, F>(
 ) -> Result<Response, Fault>
 where
     T: Serialize,
-    B: Send + 'static,
-    F: FnOnce(&mut dyn Tx, &Tools, &Member, B) -> Result<T, Fault> + Send + 'static,
+    B: Clone + Send + 'static,
+    F: FnOnce(&mut dyn Tx, &Tools, &Member, B) -> Result<T, Fault> + Clone + Send + 'static,
 {
     let tools = app.tools.clone();
     let (status, answer) = app
         .store
-        .write(move |tx| {
+        .write(property, move |tx| {
             let member = member::of(tx, &caller.0, property)?;
             let asked = idempotency::Write {
                 property,

@@ -36,6 +36,25 @@ pub(crate) fn pass_of_link(
     pass_rows::load(tx, property, row.at::<PassId>(0)?)
 }
 
+/// What a guest's page can be shown at once.
+#[derive(Debug, Clone)]
+pub(crate) enum Shown {
+    /// All that it needs.
+    Pass(Box<GuestPass>),
+    /// Its statement is due at this property: [`show`] renews it.
+    Due(PropertyId),
+}
+
+/// All that the page needs, when nothing has to be renewed for it.
+pub(crate) fn look(tx: &mut dyn Tx, tools: &Tools, cookie: &str) -> Result<Shown, Fault> {
+    let (id, link) = session(tx, cookie)?;
+    match pass_of_link(tx, id, link)? {
+        Some(pass) if pass.renew_at <= tools.now() => Ok(Shown::Due(id)),
+        Some(pass) => Ok(Shown::Pass(Box::new(view(tx, tools, id, pass)?))),
+        None => Err(Fault::new(ProblemType::LinkEnded)),
+    }
+}
+
 /// All that the page needs. Renews the pass's statement when that is due.
 pub(crate) fn show(tx: &mut dyn Tx, tools: &Tools, cookie: &str) -> Result<GuestPass, Fault> {
     let (id, link) = session(tx, cookie)?;
@@ -48,7 +67,15 @@ pub(crate) fn show(tx: &mut dyn Tx, tools: &Tools, cookie: &str) -> Result<Guest
         }
         pass => pass,
     };
-    let pass = pass.ok_or(Fault::new(ProblemType::LinkEnded))?;
+    view(
+        tx,
+        tools,
+        id,
+        pass.ok_or(Fault::new(ProblemType::LinkEnded))?,
+    )
+}
+
+fn view(tx: &mut dyn Tx, tools: &Tools, id: PropertyId, pass: Pass) -> Result<GuestPass, Fault> {
     let property = property::load(tx, id)?;
     let key = key::load(tx, id, pass.key)?.ok_or(StoreError::Unreadable("key"))?;
     let now = tools.now();

@@ -165,6 +165,20 @@ pub(crate) fn bind(
     Ok((cookie, pass))
 }
 
+/// The property of a link's token, over or not.
+pub(crate) fn property_of(tx: &mut dyn Tx, token: &str) -> Result<PropertyId, Fault> {
+    of_token(tx, token).map(|(property, _)| property)
+}
+
+fn of_token(tx: &mut dyn Tx, token: &str) -> Result<(PropertyId, LinkId), Fault> {
+    let row = tx.first(
+        "SELECT property, link FROM link_token WHERE hash = ?1",
+        params![secret::hash(token.as_bytes())],
+    )?;
+    let row = row.ok_or_else(Fault::not_found)?;
+    Ok((row.at(0)?, row.at(1)?))
+}
+
 /// The link of a token while it is good, whether it is bound, and its key.
 fn open(
     tx: &mut dyn Tx,
@@ -172,12 +186,7 @@ fn open(
     token: &str,
 ) -> Result<(property::Record, LinkId, bool, Key), Fault> {
     let now = tools.now();
-    let row = tx.first(
-        "SELECT property, link FROM link_token WHERE hash = ?1",
-        params![secret::hash(token.as_bytes())],
-    )?;
-    let row = row.ok_or_else(Fault::not_found)?;
-    let (id, link): (PropertyId, LinkId) = (row.at(0)?, row.at(1)?);
+    let (id, link) = of_token(tx, token)?;
     rate::count(tx, &format!("link:{link}"), A_LINK, now)?;
     let row = tx
         .first(

@@ -47,6 +47,7 @@ pub(crate) fn post_code(
 /// over is dropped.
 pub(crate) fn take_due(tx: &mut dyn Tx, tools: &Tools) -> Result<Vec<Letter>, StoreError> {
     let now = tools.now();
+    tx.lock("outbox")?;
     let due = tx.query(
         "SELECT id, address, subject, sign_in, tries FROM outbox WHERE next_try <= ?1
          ORDER BY created_at LIMIT 20",

@@ -32,6 +32,7 @@ pub(crate) fn register(
     device_name: &str,
 ) -> Result<Tokens, StoreError> {
     let now = tools.now();
+    lock(tx, jkt)?;
     tx.execute(
         "INSERT INTO account (id, email, created_at) VALUES (?1, ?2, ?3)
          ON CONFLICT (email) DO NOTHING",
@@ -73,6 +74,11 @@ pub(crate) fn register(
     issue(tx, tools, account, device, None)
 }
 
+/// A device's sessions change one after the other, at whichever instances it asks.
+fn lock(tx: &mut dyn Tx, jkt: &str) -> Result<(), StoreError> {
+    tx.lock(&format!("session:{jkt}"))
+}
+
 /// What became of a refresh token.
 #[derive(Clone)]
 pub(crate) enum Refreshed {
@@ -93,6 +99,7 @@ pub(crate) fn refresh(
     jkt: &str,
 ) -> Result<Refreshed, StoreError> {
     let hash = secret::hash(token.as_bytes());
+    lock(tx, jkt)?;
     let Some(row) = tx.first(
         "SELECT d.account, d.id, d.jkt, r.parent, r.state, r.expires_at
          FROM refresh_token r JOIN device d ON d.id = r.device

@@ -62,6 +62,7 @@ pub(crate) fn new_code(
     tools: &Tools,
     id: &str,
 ) -> Result<Option<String>, StoreError> {
+    lock(tx, id)?;
     let row = tx.first(
         "SELECT code_hashes FROM sign_in WHERE id = ?1 AND expires_at > ?2",
         params![id, tools.now()],
@@ -75,6 +76,11 @@ pub(crate) fn new_code(
         params![id, hashes],
     )?;
     Ok(Some(code))
+}
+
+/// Tries at one sign-in are counted one after the other, at whichever instances they are made.
+fn lock(tx: &mut dyn Tx, id: &str) -> Result<(), StoreError> {
+    tx.lock(&format!("sign-in:{id}"))
 }
 
 /// What a code was good for.
@@ -94,6 +100,7 @@ pub(crate) fn check(
     jkt: &str,
     now: DateTime<Utc>,
 ) -> Result<Checked, StoreError> {
+    lock(tx, id)?;
     let Some(row) = tx.first(
         "SELECT email, code_hashes, tries_left, expires_at, used_by FROM sign_in WHERE id = ?1",
         params![id],

@@ -15,7 +15,7 @@ use crate::app::woken;
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::model::outbox::{self, Letter};
-use crate::store::{Tx, Wake};
+use crate::store::{Scope, Tx, Wake};
 
 /// Where letters go.
 #[derive(Debug, Clone, Default)]
@@ -76,8 +76,8 @@ pub(crate) async fn run(app: Shared, courier: Box<dyn Courier>) {
 async fn deliver(app: &Shared, courier: &dyn Courier) -> Result<(), Fault> {
     loop {
         let tools = app.tools.clone();
-        let take = move |tx: &mut dyn Tx| Ok(outbox::take_due(tx, &tools)?);
-        let letters = app.store.write::<_, Fault, _>(take).await?;
+        let take = move |tx: &mut dyn Tx| Ok::<_, Fault>(outbox::take_due(tx, &tools)?);
+        let letters = app.store.write(Scope::Portal, take).await?;
         if letters.is_empty() {
             return Ok(());
         }
@@ -91,9 +91,9 @@ async fn deliver(app: &Shared, courier: &dyn Courier) -> Result<(), Fault> {
                     Ok(()) => outbox::sent(tx, letter.id)?,
                     Err(error) => outbox::failed(tx, &letter, &error)?,
                 }
-                Ok(())
+                Ok::<_, Fault>(())
             };
-            app.store.write::<_, Fault, _>(note).await?;
+            app.store.write(Scope::Portal, note).await?;
         }
     }
 }

@@ -2,85 +2,92 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use super::{StoreError, Tx};
+use super::{Scope, StoreError, Tx};
 
-pub(super) type JobSender = mpsc::Sender<Job>;
-
-/// Most operations in one commit: beyond it, waiting for the slowest costs more than the shared sync saves.
-pub(super) const MOST_IN_A_GROUP: usize = 256;
-
-/// An operation that waits for its turn.
-pub(super) struct Job(Box<dyn Runs + Send>);
-
-/// What an operation left: whether its savepoint is kept, and the answer, held back until the commit is durable.
-pub(super) struct Ran {
-    pub(super) keep: bool,
-    reply: Box<dyn FnOnce(Option<StoreError>) + Send>,
-}
-
-impl Ran {
-    /// Sends the answer, or in its place that the commit failed.
-    pub(super) fn answer(self, failed: Option<StoreError>) {
-        (self.reply)(failed);
-    }
+/// An operation that waits for its turn. It can run more than once: what it left in the database the time before is
+/// then rolled back.
+pub(super) struct Job {
+    /// What it works on; readers go without.
+    pub(super) scope: Scope,
+    operation: Box<dyn Runs + Send>,
 }
 
 impl Job {
-    pub(super) fn new<T, E, F>(operation: F, answer: oneshot::Sender<Result<T, E>>) -> Self
+    pub(super) fn new<T, E, F>(
+        scope: Scope,
+        operation: F,
+        answer: oneshot::Sender<Result<T, E>>,
+    ) -> Self
     where
-        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Clone + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        Self(Box::new(Operation { operation, answer }))
+        Self {
+            scope,
+            operation: Box::new(Operation {
+                operation,
+                outcome: None,
+                answer,
+            }),
+        }
     }
 
-    pub(super) fn run(self, tx: &mut dyn Tx) -> Ran {
-        self.0.run(tx)
+    /// Runs it, and says whether what it did is to be kept. Its answer is held back until [`Job::answer`].
+    pub(super) fn run(&mut self, tx: &mut dyn Tx) -> bool {
+        self.operation.run(tx)
     }
 
-    /// Answers without running.
+    /// Sends its answer; in place of a good one, that what it did is lost.
+    pub(super) fn answer(self, lost: Option<StoreError>) {
+        self.operation.answer(lost);
+    }
+
+    /// Answers with this, whether it has run or not.
     pub(super) fn refuse(self, error: StoreError) {
-        self.0.refuse(error);
+        self.operation.refuse(error);
     }
 }
 
 trait Runs {
-    fn run(self: Box<Self>, tx: &mut dyn Tx) -> Ran;
+    fn run(&mut self, tx: &mut dyn Tx) -> bool;
+    fn answer(self: Box<Self>, lost: Option<StoreError>);
     fn refuse(self: Box<Self>, error: StoreError);
 }
 
 struct Operation<F, T, E> {
     operation: F,
+    outcome: Option<Result<T, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> Runs for Operation<F, T, E>
 where
-    F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    F: FnOnce(&mut dyn Tx) -> Result<T, E> + Clone + Send + 'static,
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
-    fn run(self: Box<Self>, tx: &mut dyn Tx) -> Ran {
-        let Self { operation, answer } = *self;
+    fn run(&mut self, tx: &mut dyn Tx) -> bool {
+        let operation = self.operation.clone();
         let outcome = catch_unwind(AssertUnwindSafe(|| operation(tx))).unwrap_or_else(|panic| {
             tracing::error!(message = text_of(&*panic), "an operation panicked");
             Err(StoreError::Panicked.into())
         });
-        Ran {
-            keep: outcome.is_ok(),
-            reply: Box::new(move |failed| {
-                // Whoever asked may be gone: then nobody needs the answer.
-                let _ = answer.send(match failed {
-                    Some(error) if outcome.is_ok() => Err(error.into()),
-                    _ => outcome,
-                });
-            }),
-        }
+        let keep = outcome.is_ok();
+        self.outcome = Some(outcome);
+        keep
+    }
+
+    fn answer(self: Box<Self>, lost: Option<StoreError>) {
+        // Whoever asked may be gone: then nobody needs the answer.
+        let _ = self.answer.send(match (self.outcome, lost) {
+            (Some(Ok(_)) | None, Some(error)) => Err(error.into()),
+            (Some(outcome), _) => outcome,
+            (None, None) => Err(StoreError::Closed.into()),
+        });
     }
 
     fn refuse(self: Box<Self>, error: StoreError) {

@@ -7,7 +7,7 @@ mod embedded {
 }
 
 /// Runs what this database has not seen. A database that a newer portal has changed is refused.
-pub(super) fn run(connection: &mut rusqlite::Connection) -> Result<(), StoreError> {
+pub(super) fn run(connection: &mut impl refinery::Migrate) -> Result<(), StoreError> {
     embedded::migrations::runner()
         .set_abort_missing(true)
         .run(connection)

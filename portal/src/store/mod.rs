@@ -3,21 +3,28 @@
 //! and every write gets group commit. Why this and no ORM: `docs/adr/0009-portal-store.md`.
 //!
 //! SQL is written once for all dialects: `?N` for parameters, columns named, BIGINT for times and booleans,
-//! `INSERT … ON CONFLICT`. No operation touches two properties.
+//! `INSERT … ON CONFLICT`. No operation touches two properties: each says its [`Scope`].
 
 mod group;
+mod lanes;
 mod migrate;
 mod sqlite;
+mod threads;
 mod tx;
 mod value;
+mod wake;
 
 use std::path::Path;
+use std::sync::{Arc, mpsc};
 
+use latchkey_protocol::ids::PropertyId;
 use tokio::sync::{broadcast, oneshot};
 
-use group::{Job, JobSender};
-pub(crate) use tx::{Tx, Wake};
+use group::Job;
+use lanes::Lanes;
+pub(crate) use tx::{Scope, Tx};
 pub(crate) use value::{Row, Value};
+pub(crate) use wake::Wake;
 
 /// Parameters of a statement: `params![id, name]`.
 macro_rules! params {
@@ -49,16 +56,32 @@ pub(crate) enum StoreError {
     /// An operation panicked; its savepoint was rolled back.
     #[error("an operation panicked")]
     Panicked,
+    /// An operation worked on a property that it was not begun for.
+    #[error("an operation works on a property that it was not begun for")]
+    Scope,
+    /// A text holds a NUL, which not every database keeps.
+    #[error("a text holds a NUL")]
+    NotStorable,
     /// The store is closing or gone.
     #[error("the store is closed")]
     Closed,
 }
 
+impl StoreError {
+    /// Refuses a property that an operation of this scope may not work on. A reader has none.
+    fn must_be(scope: Option<Scope>, property: PropertyId) -> Result<(), Self> {
+        match scope {
+            Some(scope) if scope == Scope::Property(property) => Ok(()),
+            _ => Err(Self::Scope),
+        }
+    }
+}
+
 /// A handle on the store; clones are the same store.
 #[derive(Clone)]
 pub(crate) struct Store {
-    writer: JobSender,
-    reader: JobSender,
+    writer: Arc<Lanes<Scope>>,
+    reader: mpsc::Sender<Job>,
     wakes: broadcast::Sender<Wake>,
 }
 
@@ -71,52 +94,47 @@ impl Store {
         let (wakes, _) = broadcast::channel(WAKES_KEPT);
         let (writer, reader) = sqlite::start(path, wakes.clone())?;
         Ok(Self {
-            writer,
+            writer: Arc::new(writer),
             reader,
             wakes,
         })
     }
 
     /// Runs `operation` durably: when this returns `Ok`, it is on disk. An `Err` of the operation leaves nothing.
-    /// It runs to its end even when the caller goes away.
+    /// It runs to its end even when the caller goes away, and may run more than once: only what its last run did is
+    /// kept.
     ///
     /// # Errors
     /// The operation's own, or what the store says.
-    pub(crate) async fn write<T, E, F>(&self, operation: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, scope: impl Into<Scope>, operation: F) -> Result<T, E>
     where
-        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Clone + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        Self::run(&self.writer, operation).await
+        let scope = scope.into();
+        let (answer, answered) = oneshot::channel();
+        // SQLite has one writer, which takes whatever waits.
+        let lane = Scope::Portal;
+        self.writer.put(lane, Job::new(scope, operation, answer));
+        answer_of(answered).await
     }
 
-    /// Runs `operation` on a snapshot; it cannot write.
+    /// Runs `operation` on a snapshot; it cannot write. It may run more than once.
     ///
     /// # Errors
     /// The operation's own, or what the store says.
     pub(crate) async fn read<T, E, F>(&self, operation: F) -> Result<T, E>
     where
-        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        Self::run(&self.reader, operation).await
-    }
-
-    async fn run<T, E, F>(to: &JobSender, operation: F) -> Result<T, E>
-    where
-        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Clone + Send + 'static,
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Job::new(operation, answer);
-        to.send(job).map_err(|_| StoreError::Closed)?;
-        match answered.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(StoreError::Closed.into()),
-        }
+        self.reader
+            .send(Job::new(Scope::Portal, operation, answer))
+            .map_err(|_| StoreError::Closed)?;
+        answer_of(answered).await
     }
 
     /// What committed operations said is worth waking up for. In one process this is all; with several on one
@@ -125,6 +143,14 @@ impl Store {
     pub(crate) fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()
     }
+}
+
+async fn answer_of<T, E: From<StoreError>>(
+    answered: oneshot::Receiver<Result<T, E>>,
+) -> Result<T, E> {
+    answered
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Closed.into()))
 }
 
 #[cfg(test)]

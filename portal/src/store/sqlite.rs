@@ -2,44 +2,47 @@
 //! a power cut.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::sync::mpsc;
 
 use latchkey_protocol::ids::PropertyId;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 use tokio::sync::broadcast;
 
-use super::group::{Job, JobSender, MOST_IN_A_GROUP, Ran};
-use super::{Row, StoreError, Tx, Value, Wake, migrate};
+use super::group::Job;
+use super::lanes::{Lanes, Takers};
+use super::threads::{ReadQueue, spawn};
+use super::{Row, Scope, StoreError, Tx, Value, Wake, migrate};
 
 const READERS: usize = 3;
 const STATEMENTS_KEPT: usize = 256;
+/// Most operations in one commit: beyond it, waiting for the slowest costs more than the shared sync saves.
+const MOST_IN_A_GROUP: usize = 256;
 
+/// All writes go into one lane: there is one writer.
 pub(super) fn start(
     path: &Path,
     wakes: broadcast::Sender<Wake>,
-) -> Result<(JobSender, JobSender), StoreError> {
+) -> Result<(Lanes<Scope>, mpsc::Sender<Job>), StoreError> {
     let mut writing = Connection::open(path)?;
     prepare(&writing)?;
     writing.pragma_update(None, "journal_mode", "WAL")?;
     writing.pragma_update(None, "synchronous", "FULL")?;
     migrate::run(&mut writing)?;
 
-    let (writer, to_write) = mpsc::channel();
+    let (writer, to_write) = Lanes::new();
     spawn("store-writer", move || {
         write_all(&writing, &to_write, &wakes)
     })?;
 
-    let (reader, to_read) = mpsc::channel();
-    let to_read = Arc::new(Mutex::new(to_read));
+    let (reader, to_read) = ReadQueue::new();
     for _ in 0..READERS {
         let reading = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         prepare(&reading)?;
-        let to_read = Arc::clone(&to_read);
+        let to_read = to_read.clone();
         spawn("store-reader", move || read_all(&reading, &to_read))?;
     }
     Ok((writer, reader))
@@ -52,20 +55,10 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map(drop)
-        .map_err(|error| StoreError::Database(error.to_string()))
-}
-
 /// Ends when the last [`super::Store`] is gone.
-fn write_all(connection: &Connection, jobs: &mpsc::Receiver<Job>, wakes: &broadcast::Sender<Wake>) {
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        group.extend(jobs.try_iter().take(MOST_IN_A_GROUP - 1));
-        commit_group(connection, group, wakes);
+fn write_all(connection: &Connection, jobs: &Takers<Scope>, wakes: &broadcast::Sender<Wake>) {
+    while let Some(mut taken) = jobs.take(MOST_IN_A_GROUP) {
+        commit_group(connection, std::mem::take(&mut taken.jobs), wakes);
     }
 }
 
@@ -76,18 +69,15 @@ fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &broadcast::Sen
         group.into_iter().for_each(|job| job.refuse(error.clone()));
         return;
     }
-    let mut tx = SqliteTx {
-        connection,
-        wakes: Vec::new(),
-    };
+    let mut told = Vec::new();
     let mut ran = Vec::with_capacity(group.len());
     let mut failed = None;
-    for job in group {
+    for mut job in group {
         match &failed {
-            None => match within_savepoint(&mut tx, job) {
-                Ok(done) => ran.push(done),
-                Err((done, error)) => {
-                    ran.extend(done);
+            None => match within_savepoint(connection, &mut job, &mut told) {
+                Ok(lost) => ran.push((job, lost)),
+                Err(error) => {
+                    job.refuse(error.clone());
                     failed = Some(error);
                 }
             },
@@ -102,88 +92,124 @@ fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &broadcast::Sen
             let _ = connection.execute_batch("ROLLBACK");
         }
     }
-    let wake = std::mem::take(&mut tx.wakes);
-    ran.into_iter().for_each(|done| done.answer(failed.clone()));
+    for (job, lost) in ran {
+        job.answer(failed.clone().or(lost));
+    }
     if failed.is_none() {
-        for wake in wake {
+        for wake in told {
             // Nobody may be listening yet.
             let _ = wakes.send(wake);
         }
     }
 }
 
-/// The outcome of one operation; the error means that the whole group is lost.
-fn within_savepoint(tx: &mut SqliteTx<'_>, job: Job) -> Result<Ran, (Option<Ran>, StoreError)> {
-    if let Err(error) = tx.connection.execute_batch("SAVEPOINT operation") {
-        let error = StoreError::from(error);
-        job.refuse(error.clone());
-        return Err((None, error));
-    }
-    let told = tx.wakes.len();
-    let done = job.run(tx);
-    let end = if done.keep {
-        "RELEASE operation"
+/// Runs one operation, and says why what it did is lost although it answers well. An error means that the whole group
+/// is lost.
+fn within_savepoint(
+    connection: &Connection,
+    job: &mut Job,
+    told: &mut Vec<Wake>,
+) -> Result<Option<StoreError>, StoreError> {
+    connection.execute_batch("SAVEPOINT operation")?;
+    let mut tx = SqliteTx::new(connection, Some(job.scope));
+    let keep = job.run(&mut tx) && tx.broken.is_none();
+    let SqliteTx { wakes, broken, .. } = tx;
+    if keep {
+        connection.execute_batch("RELEASE operation")?;
+        for wake in wakes {
+            if !told.contains(&wake) {
+                told.push(wake);
+            }
+        }
     } else {
-        tx.wakes.truncate(told);
-        "ROLLBACK TO operation; RELEASE operation"
-    };
-    match tx.connection.execute_batch(end) {
-        Ok(()) => Ok(done),
-        Err(error) => Err((Some(done), error.into())),
+        connection.execute_batch("ROLLBACK TO operation; RELEASE operation")?;
     }
+    Ok(broken)
 }
 
-fn read_all(connection: &Connection, jobs: &Mutex<mpsc::Receiver<Job>>) {
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
+fn read_all(connection: &Connection, jobs: &ReadQueue) {
+    while let Some(mut job) = jobs.next() {
         if let Err(error) = connection.execute_batch("BEGIN DEFERRED") {
             job.refuse(error.into());
             continue;
         }
-        let mut tx = SqliteTx {
-            connection,
-            wakes: Vec::new(),
-        };
-        let done = job.run(&mut tx);
+        let mut tx = SqliteTx::new(connection, None);
+        job.run(&mut tx);
+        let broken = tx.broken;
         let failed = connection.execute_batch("COMMIT").err().map(Into::into);
         if failed.is_some() && !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
         }
-        done.answer(failed);
+        job.answer(failed.or(broken));
     }
 }
 
 struct SqliteTx<'a> {
     connection: &'a Connection,
+    /// None for a reader.
+    scope: Option<Scope>,
     wakes: Vec<Wake>,
+    /// A statement failed: as on PostgreSQL, nothing can follow it.
+    broken: Option<StoreError>,
+}
+
+impl<'a> SqliteTx<'a> {
+    fn new(connection: &'a Connection, scope: Option<Scope>) -> Self {
+        Self {
+            connection,
+            scope,
+            wakes: Vec::new(),
+            broken: None,
+        }
+    }
+
+    fn noted<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        work(self.connection).inspect_err(|error| self.broken = Some(error.clone()))
+    }
 }
 
 impl Tx for SqliteTx<'_> {
     fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.execute(params_from_iter(params))? as u64)
+        self.noted(|connection| {
+            Value::must_be_storable(params)?;
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.execute(params_from_iter(params))? as u64)
+        })
     }
 
     fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let columns = statement.column_count();
-        let mut rows = statement.query(params_from_iter(params))?;
-        let mut out = Vec::new();
-        while let Some(row) = rows.next()? {
-            let values = (0..columns)
-                .map(|index| {
-                    row.get_ref(index)
-                        .map_err(StoreError::from)
-                        .and_then(value_of)
-                })
-                .collect::<Result<_, _>>()?;
-            out.push(Row(values));
-        }
-        Ok(out)
+        self.noted(|connection| {
+            Value::must_be_storable(params)?;
+            let mut statement = connection.prepare_cached(sql)?;
+            let columns = statement.column_count();
+            let mut rows = statement.query(params_from_iter(params))?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                let values = (0..columns)
+                    .map(|index| {
+                        row.get_ref(index)
+                            .map_err(StoreError::from)
+                            .and_then(value_of)
+                    })
+                    .collect::<Result<_, _>>()?;
+                out.push(Row(values));
+            }
+            Ok(out)
+        })
     }
 
-    fn lock_property(&mut self, _: PropertyId) -> Result<(), StoreError> {
+    fn lock_property(&mut self, property: PropertyId) -> Result<(), StoreError> {
+        let scope = self.scope;
+        self.noted(|_| StoreError::must_be(scope, property))
+    }
+
+    fn lock(&mut self, _: &str) -> Result<(), StoreError> {
         Ok(())
     }
 

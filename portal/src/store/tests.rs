@@ -32,20 +32,20 @@ async fn names(store: &Store) -> Vec<String> {
 async fn an_operation_that_fails_leaves_nothing_and_hurts_no_other_in_its_group() {
     let (_folder, store) = open();
     let mut wakes = store.wakes();
-    let good = store.write(|tx| put(tx, "good", b"1"));
-    let bad = store.write(|tx| {
+    let good = store.write(Scope::Portal, |tx| put(tx, "good", b"1"));
+    let bad = store.write(Scope::Portal, |tx| {
         put(tx, "bad", b"1")?;
         tx.wake(Wake::Outbox);
         Err::<(), _>(StoreError::Unreadable("test"))
     });
-    let panics = store.write(|tx| {
+    let panics = store.write(Scope::Portal, |tx| {
         put(tx, "panics", b"1")?;
         tx.wake(Wake::Outbox);
         panic!("on purpose");
         #[expect(unreachable_code, reason = "gives the closure its type")]
         Ok::<(), StoreError>(())
     });
-    let twice = store.write(|tx| {
+    let twice = store.write(Scope::Portal, |tx| {
         put(tx, "twice", b"1")?;
         put(tx, "twice", b"2")
     });
@@ -65,12 +65,13 @@ async fn an_operation_that_fails_leaves_nothing_and_hurts_no_other_in_its_group(
 async fn what_waits_together_is_committed_together_and_each_has_its_own_answer() {
     let (_folder, store) = open();
     let (hold, held) = std::sync::mpsc::channel::<()>();
-    let blocker = store.write(move |_| {
-        held.recv().ok();
+    let held = Arc::new(std::sync::Mutex::new(held));
+    let blocker = store.write(Scope::Portal, move |_| {
+        held.lock().unwrap().recv().ok();
         Ok::<_, StoreError>(())
     });
     let many = (0..50).map(|n| {
-        store.write(move |tx| {
+        store.write(Scope::Portal, move |tx| {
             put(tx, &format!("{n:02}"), b"x")?;
             Ok::<_, StoreError>(n)
         })
@@ -91,7 +92,7 @@ async fn a_dropped_caller_loses_no_write_and_holds_no_transaction() {
     let (_folder, store) = open();
     let mut wakes = store.wakes();
     {
-        let mut write = Box::pin(store.write(|tx| {
+        let mut write = Box::pin(store.write(Scope::Portal, |tx| {
             tx.wake(Wake::Outbox);
             put(tx, "kept", b"1")
         }));
@@ -109,7 +110,10 @@ async fn a_dropped_caller_loses_no_write_and_holds_no_transaction() {
 #[tokio::test]
 async fn a_reader_cannot_write_and_sees_what_was_committed_before_it() {
     let (_folder, store) = open();
-    store.write(|tx| put(tx, "one", b"1")).await.unwrap();
+    store
+        .write(Scope::Portal, |tx| put(tx, "one", b"1"))
+        .await
+        .unwrap();
     assert_eq!(names(&store).await, ["one"]);
     let refused = store.read(|tx| put(tx, "two", b"1")).await;
     assert!(matches!(refused, Err(StoreError::Database(_))));
@@ -118,8 +122,56 @@ async fn a_reader_cannot_write_and_sees_what_was_committed_before_it() {
 #[tokio::test]
 async fn an_acknowledged_write_is_there_after_the_store_is_opened_again() {
     let (folder, store) = open();
-    store.write(|tx| put(tx, "kept", b"1")).await.unwrap();
+    store
+        .write(Scope::Portal, |tx| put(tx, "kept", b"1"))
+        .await
+        .unwrap();
     drop(store);
     let store = Store::open_sqlite(&folder.path().join("portal.db")).unwrap();
     assert_eq!(names(&store).await, ["kept"]);
+}
+
+#[tokio::test]
+async fn what_goes_on_after_a_refused_statement_is_not_kept() {
+    let (_folder, store) = open();
+    let mut wakes = store.wakes();
+    let went_on = store.write(Scope::Portal, |tx| {
+        put(tx, "before", b"1")?;
+        tx.wake(Wake::Outbox);
+        // As if nothing had been.
+        let _ = put(tx, "before", b"2");
+        Ok::<_, StoreError>(())
+    });
+    assert!(matches!(went_on.await, Err(StoreError::Duplicate)));
+    assert!(names(&store).await.is_empty());
+    assert!(wakes.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_operation_works_on_no_other_property_than_its_own() {
+    let (_folder, store) = open();
+    let [one, other] = [1, 2].map(|n| PropertyId([n; 16]));
+    let lock = move |tx: &mut dyn Tx| tx.lock_property(one);
+    assert!(store.write(one, lock).await.is_ok());
+    for scope in [Scope::Portal, Scope::Property(other)] {
+        assert!(matches!(
+            store.write(scope, lock).await,
+            Err(StoreError::Scope)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_not_every_database_keeps_is_kept_in_none() {
+    let (_folder, store) = open();
+    let refused = store.write(Scope::Portal, |tx| put(tx, "nul\0", b"1"));
+    assert!(matches!(refused.await, Err(StoreError::NotStorable)));
+    let refused = store.read(|tx| {
+        tx.query(
+            "SELECT value FROM portal_secret WHERE name = ?1",
+            params!["nul\0"],
+        )
+        .map(drop)
+    });
+    assert!(matches!(refused.await, Err(StoreError::NotStorable)));
 }

@@ -2,19 +2,22 @@
 
 use latchkey_protocol::ids::PropertyId;
 
-use super::{Row, StoreError, Value};
+use super::{Row, StoreError, Value, Wake};
 
-/// Something that others wait for, told after the commit.
+/// What an operation's rows belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Wake {
-    /// The property's change log grew.
-    Changed(PropertyId),
-    /// Something was signed for the property's doors.
-    Issued(PropertyId),
-    /// Something waits to be sent.
-    Outbox,
-    /// A pass was used, or what its page shows has changed.
-    Guests(PropertyId),
+pub(crate) enum Scope {
+    /// The portal as a whole: accounts, tokens, the directory of addresses, the outbox.
+    Portal,
+    /// One property; tables of the portal may be touched beside it. No other writer works on the property meanwhile,
+    /// at whichever instance.
+    Property(PropertyId),
+}
+
+impl From<PropertyId> for Scope {
+    fn from(property: PropertyId) -> Self {
+        Self::Property(property)
+    }
 }
 
 /// One operation's hold on the database.
@@ -22,21 +25,28 @@ pub(crate) trait Tx {
     /// Runs a statement and says how many rows it changed.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] for a value that must be unique, else [`StoreError::Database`].
+    /// [`StoreError::Duplicate`] for a value that must be unique, else [`StoreError::Database`]. After an error the
+    /// operation cannot succeed any more: nothing of it is kept, whatever it answers.
     fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, StoreError>;
 
     /// Runs a query and gives all its rows: queries that may grow take a LIMIT.
     ///
     /// # Errors
-    /// [`StoreError::Database`].
+    /// As [`Tx::execute`].
     fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, StoreError>;
 
-    /// Holds the property's row against other writers until the commit. SQLite has one writer, so there is nothing
-    /// to do there; PostgreSQL locks the row.
+    /// Makes sure that no other writer works on the property until the commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Scope`] when the operation was begun for something else.
+    fn lock_property(&mut self, property: PropertyId) -> Result<(), StoreError>;
+
+    /// Holds a name of the portal as a whole against other writers until the commit, at whichever instance: before
+    /// rows are read that decide what is written. SQLite has one writer, so there is nothing to do there.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    fn lock_property(&mut self, property: PropertyId) -> Result<(), StoreError>;
+    fn lock(&mut self, name: &str) -> Result<(), StoreError>;
 
     /// Tells this after the commit, once.
     fn wake(&mut self, wake: Wake);

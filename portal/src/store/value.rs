@@ -16,6 +16,17 @@ pub(crate) enum Value {
     Blob(Vec<u8>),
 }
 
+impl Value {
+    /// PostgreSQL keeps no NUL in a text, so no database of ours does.
+    pub(super) fn must_be_storable(params: &[Self]) -> Result<(), StoreError> {
+        let bad = |value: &Self| matches!(value, Self::Text(text) if text.contains('\0'));
+        if params.iter().any(bad) {
+            return Err(StoreError::NotStorable);
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Debug for Value {
     // Values may be secrets or names: a log gets their kind.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
