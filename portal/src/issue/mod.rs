@@ -132,7 +132,7 @@ impl Round {
                 key,
                 because == Because::Superseded,
                 now,
-                now + revocations::KEPT
+                now + revocations::LONGEST
             ],
         )?;
         self.revoked = true;

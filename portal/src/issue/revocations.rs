@@ -1,6 +1,10 @@
 //! The revocation list: whole each time, numbered, for every door and every phone.
+//!
+//! An entry leaves it by the doors' own word alone. Everything that it ends carries an end of its own, and a door that
+//! has shown, by its signature, a list signed after that end has a clock that never goes below it: it refuses what the
+//! entry named without being told. `docs/adr/0011-lists-that-shrink.md` has the argument.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::sync::{EntityKind, RevocationEntity};
 use latchkey_protocol::doorstate::ListNumber;
 use latchkey_protocol::ids::{ElementId, PassId, PropertyId};
@@ -11,10 +15,12 @@ use super::statements::as_i64;
 use crate::fault::Fault;
 use crate::model::audit;
 use crate::model::change::{self, Audience};
+use crate::signer::SignerError;
 use crate::store::{StoreError, Tx, Wake, params};
 
-/// How long an entry stays: far longer than any grant or pass that it ends, for doors whose clocks are lost.
-pub(crate) const KEPT: TimeDelta = TimeDelta::days(400);
+/// How long what an entry names can still say that it is good: grants live 30 days at most, passes too, and a day more
+/// is for a portal's clock that is not the signer's.
+pub(crate) const LONGEST: TimeDelta = TimeDelta::days(31);
 
 /// The list's one id in the change log.
 const ID: &str = "list";
@@ -22,18 +28,11 @@ const ID: &str = "list";
 /// Signs a new list of all that stands revoked.
 pub(crate) fn publish(round: &Round, tx: &mut dyn Tx) -> Result<(), Fault> {
     let (tools, property) = (&round.tools, round.property.id);
-    let mut list = Revocations::default();
-    let rows = tx.query(
-        "SELECT what, id, superseded FROM revoked WHERE property = ?1 AND until > ?2",
-        params![property, tools.now()],
-    )?;
-    for row in rows {
-        match (row.at::<String>(0)?.as_str(), row.at::<bool>(2)?) {
-            ("element", true) => list.superseded.insert(row.at::<ElementId>(1)?),
-            ("element", false) => list.elements.insert(row.at::<ElementId>(1)?),
-            ("pass", _) => list.passes.insert(row.at::<PassId>(1)?),
-            _ => return Err(StoreError::Unreadable("revoked").into()),
-        };
+    let now = tools.now();
+    if any_over(tx, property, now)?
+        && let Some(shown) = shown_by_all(tx, property, now)?
+    {
+        take_off(tx, property, now, shown)?;
     }
     let last = tx.first(
         "SELECT epoch, version, signed FROM revocation_list WHERE property = ?1",
@@ -47,10 +46,17 @@ pub(crate) fn publish(round: &Round, tx: &mut dyn Tx) -> Result<(), Fault> {
             version = row.at(1)?;
         }
     }
-    let (number, signed, document) =
-        tools
+    let (number, signed, document) = loop {
+        let list = standing(tx, property)?;
+        let signed = tools
             .signer
-            .revocation_list(property, version + 1, list, signed_after)?;
+            .revocation_list(property, version + 1, list, signed_after);
+        match signed {
+            // A withdrawal is never refused for the sake of what is over by every clock that runs.
+            Err(SignerError::ListTooLong) if make_room(tx, property, now)? => {}
+            signed => break signed?,
+        }
+    };
     tx.execute(
         "INSERT INTO revocation_list (property, epoch, version, signed, document)
          VALUES (?1, ?2, ?3, ?4, ?5)
@@ -68,11 +74,110 @@ pub(crate) fn publish(round: &Round, tx: &mut dyn Tx) -> Result<(), Fault> {
         "UPDATE revoked SET epoch = ?2, version = ?3 WHERE property = ?1 AND version = 0",
         params![property, number.epoch, as_i64(number.version)?],
     )?;
+    tx.execute(
+        "INSERT INTO list_signed (property, epoch, version, signed) VALUES (?1, ?2, ?3, ?4)",
+        params![property, number.epoch, as_i64(number.version)?, signed],
+    )?;
     change::tell(tx, property, Audience::Everyone, EntityKind::Revocation, ID)?;
     let subject = format!("{}.{}", number.epoch, number.version);
     audit::write(tx, tools, property, None, "sign.revocations", &subject)?;
     tx.wake(Wake::Issued(property));
     Ok(())
+}
+
+/// All that is on the list.
+fn standing(tx: &mut dyn Tx, property: PropertyId) -> Result<Revocations, StoreError> {
+    let mut list = Revocations::default();
+    let rows = tx.query(
+        "SELECT what, id, superseded FROM revoked WHERE property = ?1 AND left_at IS NULL",
+        params![property],
+    )?;
+    for row in rows {
+        match (row.at::<String>(0)?.as_str(), row.at::<bool>(2)?) {
+            ("element", true) => list.superseded.insert(row.at::<ElementId>(1)?),
+            ("element", false) => list.elements.insert(row.at::<ElementId>(1)?),
+            ("pass", _) => list.passes.insert(row.at::<PassId>(1)?),
+            _ => return Err(StoreError::Unreadable("revoked")),
+        };
+    }
+    Ok(list)
+}
+
+/// Whether anything on the list names only what has ended by now.
+fn any_over(tx: &mut dyn Tx, property: PropertyId, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let row = tx.first(
+        "SELECT 1 FROM revoked WHERE property = ?1 AND left_at IS NULL AND until <= ?2 LIMIT 1",
+        params![property, now],
+    )?;
+    Ok(row.is_some())
+}
+
+/// The moment below which no controller's clock of this property goes: when the oldest of the lists was signed that they
+/// show. None while one of them has shown nothing.
+fn shown_by_all(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let row = tx.first(
+        "SELECT COUNT(*), COUNT(l.signed), MIN(l.signed) FROM door d
+         JOIN controller c ON c.property = d.property AND c.door = d.id
+              AND c.generation = d.generation
+         LEFT JOIN door_state s ON s.property = d.property AND s.door = d.id
+              AND s.generation = c.generation
+         LEFT JOIN list_signed l ON l.property = s.property AND l.epoch = s.list_epoch
+              AND l.version = s.list_version
+         WHERE d.property = ?1",
+        params![property],
+    )?;
+    let row = row.ok_or(StoreError::Unreadable("door"))?;
+    let (controllers, shown): (i64, i64) = (row.at(0)?, row.at(1)?);
+    match (controllers, controllers - shown) {
+        (0, _) => Ok(Some(now)),
+        (_, 0) => row.at(2).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Takes off what ended before every door's clock, and forgets the lists that no door shows any more.
+fn take_off(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    now: DateTime<Utc>,
+    shown: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE revoked SET left_at = ?2
+         WHERE property = ?1 AND left_at IS NULL AND until < ?3",
+        params![property, now, shown],
+    )?;
+    tx.execute(
+        "DELETE FROM list_signed WHERE property = ?1 AND signed < ?2",
+        params![property, shown],
+    )?;
+    Ok(())
+}
+
+/// Takes off a part of what ended longest ago, although a door that was long out of touch and has lost its clock could
+/// still obey it. Says whether there was any.
+fn make_room(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let gone = tx.execute(
+        "UPDATE revoked SET left_at = ?2 WHERE property = ?1 AND left_at IS NULL AND id IN
+             (SELECT id FROM revoked WHERE property = ?1 AND left_at IS NULL AND until <= ?2
+              ORDER BY until, id LIMIT 1000)",
+        params![property, now],
+    )?;
+    if gone > 0 {
+        tracing::warn!(
+            %property, gone,
+            "the revocation list is full: entries that are over made room, though some door has not been in touch since"
+        );
+    }
+    Ok(gone > 0)
 }
 
 /// The newest list, if there is one.

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aliro::certificate::CertificateRequest;
 use aliro::crypto::{PublicKey, Signature};
-use aliro::document::Timestamp;
 use aliro::document::issuer::{SALT_LEN, Unsigned};
+use aliro::document::{DocumentError, Timestamp};
 use chrono::DateTime;
 use latchkey_env::{SharedClock, SharedRandom, random_array};
 use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer};
@@ -70,6 +70,13 @@ impl Key {
 
 fn not_signable(error: impl std::fmt::Display) -> SignerError {
     SignerError::NotSignable(error.to_string())
+}
+
+fn list_not_signable(error: DocumentError) -> SignerError {
+    match error {
+        DocumentError::TooLarge | DocumentError::TooComplex => SignerError::ListTooLong,
+        error => not_signable(error),
+    }
 }
 
 impl EmbeddedSigner {
@@ -307,9 +314,10 @@ impl Signer for EmbeddedSigner {
             let list = Revocations { number, ..list };
             let unsigned = list
                 .prepare(&keys.issuer.public, signed, random_array(&*self.random))
-                .map_err(not_signable)?;
+                .map_err(list_not_signable)?;
             let signature = keys.issuer.sign(&unsigned.to_be_signed())?;
-            Ok((number, signed.epoch(), finish(unsigned, signature)?))
+            let document = unsigned.finish(signature).map_err(list_not_signable)?;
+            Ok((number, signed.epoch(), document.as_bytes().to_vec()))
         })
     }
 

@@ -98,6 +98,11 @@ pub(crate) enum SignerError {
     /// A person would hold more keys at one door than a grant can say.
     #[error("one person would hold too many keys at one door")]
     TooManyKeys,
+    /// More is withdrawn than one list can hold.
+    #[error(
+        "the revocation list is full; bring the doors that were not visited for longest up to date"
+    )]
+    ListTooLong,
     /// What it was asked to sign cannot be said in its format.
     #[error("cannot be signed: {0}")]
     NotSignable(String),
@@ -173,7 +178,7 @@ pub(crate) trait Signer: Send + Sync {
     /// Signs a revocation list of this version in the present epoch; the number within `list` is set by the signer.
     ///
     /// # Errors
-    /// [`SignerError`].
+    /// [`SignerError::ListTooLong`] or another.
     fn revocation_list(
         &self,
         property: PropertyId,

@@ -43,7 +43,7 @@ pub(crate) fn passes(page: &SyncPage) -> Vec<PassEntity> {
         .collect()
 }
 
-fn list(world: &World, page: &SyncPage, issuer: &[u8]) -> RevocationList {
+pub(crate) fn list(world: &World, page: &SyncPage, issuer: &[u8]) -> RevocationList {
     let _ = world;
     let document = page.changes.iter().find_map(|change| match &change.value {
         Some(Entity::Revocation(list)) => Some(list.document.clone()),
@@ -53,7 +53,7 @@ fn list(world: &World, page: &SyncPage, issuer: &[u8]) -> RevocationList {
     RevocationList::verify(&document.expect("a list").0, &issuer).unwrap()
 }
 
-async fn issuer(world: &World, device: &Device) -> Vec<u8> {
+pub(crate) async fn issuer(world: &World, device: &Device) -> Vec<u8> {
     let property: latchkey_protocol::api::property::Property =
         device.get(&world.path("")).await.ok();
     property.issuer_key.0

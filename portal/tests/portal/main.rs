@@ -16,6 +16,7 @@ mod grants;
 mod guests;
 mod idempotency;
 mod keys;
+mod lists;
 mod openapi;
 mod outbox;
 mod problems;

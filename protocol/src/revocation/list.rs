@@ -57,6 +57,9 @@ impl Revocations {
         signed: Timestamp,
         salt: [u8; SALT_LEN],
     ) -> Result<Unsigned, DocumentError> {
+        if self.passes.len() > MAX_ENTRIES || self.superseded.len() > MAX_ENTRIES {
+            return Err(DocumentError::TooComplex);
+        }
         let keys = self.credentials.iter().map(|hash| RevocationEntry {
             key_hash: Some(*hash),
             id: Vec::new(),

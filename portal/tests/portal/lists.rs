@@ -1,0 +1,136 @@
+//! What stands on the revocation list, and when it may leave: by the doors' own word alone.
+
+use std::time::Duration;
+
+use latchkey_protocol::api::keys::Key;
+use latchkey_protocol::proof::KeyKind;
+use latchkey_protocol::revocation::RevocationList;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::client::{Device, Key as Software};
+use crate::door::{Door, find};
+use crate::grants::{issuer, list};
+use crate::keys::{home, person};
+use crate::world::{RESIDENT, STAFF, World};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Issues a key to a resident with a phone and withdraws it: one entry more. The list that this makes.
+async fn withdraw_one(world: &World, staff: &Device) -> RevocationList {
+    let south = find(world, staff, "South gate").await.id;
+    let rita = person(world, staff, "Rita Resident").await.id;
+    let draft = json!({ "name": "Extra", "kind": "mobile", "persons": [rita], "doors": { "some": [south] } });
+    let key: Key = staff.post(&world.path("/keys"), draft).await.ok();
+    let path = world.path(&format!("/keys/{}", key.id));
+    staff.call(Method::DELETE, &path, None).await.ok::<Key>();
+    let issuer = issuer(world, staff).await;
+    list(world, &staff.sync(world, None).await, &issuer)
+}
+
+/// Somebody's phone was at the door: it obeys this list, and its word comes back.
+async fn visit(world: &World, phone: &Device, door: &mut Door, list: &RevocationList) {
+    door.state.list = list.number();
+    let state = json!({ "state": door.signed_state() });
+    let taken = phone.post(&world.path("/door-states"), state).await;
+    assert_eq!(taken.status, 204, "{}", taken.text());
+}
+
+#[tokio::test]
+async fn an_entry_leaves_once_every_door_has_shown_a_list_of_after_its_end_and_not_before() {
+    let world = World::start().await;
+    let rita = world.device(RESIDENT).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
+    let mut gate = Door::install(&world, "North gate").await;
+    let mut flat = Door::install(&world, "Flat 7").await;
+    let staff = world.device(STAFF).await;
+    let elements = |list: &RevocationList| list.content().elements.len();
+
+    let first = withdraw_one(&world, &staff).await;
+    assert_eq!(elements(&first), 1);
+    visit(&world, &staff, &mut gate, &first).await;
+    visit(&world, &staff, &mut flat, &first).await;
+
+    // By now what the first entry ends is over; but no door has shown that it knows.
+    world.clock.advance(32 * DAY);
+    let staff = world.device(STAFF).await;
+    let second = withdraw_one(&world, &staff).await;
+    assert_eq!(elements(&second), 2);
+
+    visit(&world, &staff, &mut gate, &second).await;
+    let third = withdraw_one(&world, &staff).await;
+    assert_eq!(elements(&third), 3, "the flat's door was not visited");
+
+    visit(&world, &staff, &mut flat, &second).await;
+    let fourth = withdraw_one(&world, &staff).await;
+    assert_eq!(elements(&fourth), 3, "the first has left, the others stand");
+    assert!(
+        first
+            .content()
+            .elements
+            .is_disjoint(&fourth.content().elements)
+    );
+}
+
+#[tokio::test]
+async fn a_controller_that_has_shown_nothing_keeps_every_entry() {
+    let world = World::start().await;
+    let rita = world.device(RESIDENT).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
+    let mut gate = Door::install(&world, "North gate").await;
+    Door::install(&world, "Flat 7").await;
+    let staff = world.device(STAFF).await;
+    withdraw_one(&world, &staff).await;
+    for withdrawn in 2..5 {
+        world.clock.advance(32 * DAY);
+        let staff = world.device(STAFF).await;
+        let list = withdraw_one(&world, &staff).await;
+        assert_eq!(list.content().elements.len(), withdrawn);
+        visit(&world, &staff, &mut gate, &list).await;
+    }
+}
+
+/// Entries of years ago, as a property with a door that nobody visits would have gathered them.
+fn fill(world: &World, over_since: chrono::DateTime<chrono::Utc>) {
+    let mut database = rusqlite::Connection::open(world.folder.path().join("portal.db")).unwrap();
+    let tx = database.transaction().unwrap();
+    for id in 0..24_000_u64 {
+        let id = id.to_be_bytes();
+        tx.execute(
+            "INSERT INTO revoked (property, what, id, key_id, superseded, since, until, version, epoch)
+             VALUES (?1, 'element', ?2, ?2, 0, 0, ?3, 1, 1)",
+            rusqlite::params![world.property.0, id, over_since.timestamp()],
+        )
+        .unwrap();
+    }
+    tx.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_list_makes_room_for_a_withdrawal_with_what_is_over_and_never_with_what_is_not() {
+    for (over, room) in [(true, true), (false, false)] {
+        let world = World::start().await;
+        let rita = world.device(RESIDENT).await;
+        rita.register(&world, KeyKind::AccessCredential, &Software::new())
+            .await;
+        Door::install(&world, "Flat 7").await;
+        let staff = world.device(STAFF).await;
+        let now = latchkey_env::Clock::now(&world.clock);
+        fill(&world, if over { now } else { now + DAY });
+        let key = home(&world, &staff).await;
+        let path = world.path(&format!("/keys/{}", key.id));
+        let answer = staff.call(Method::DELETE, &path, None).await;
+        if room {
+            answer.ok::<Key>();
+            let issuer = issuer(&world, &staff).await;
+            let list = list(&world, &staff.sync(&world, None).await, &issuer);
+            assert!(list.content().elements.len() > 1000);
+        } else {
+            assert_eq!(answer.problem(), "signer-unavailable");
+            let key: Key = staff.get(&path).await.ok();
+            assert!(key.withdrawal.is_none(), "nothing is half done");
+        }
+    }
+}
