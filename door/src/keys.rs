@@ -1,8 +1,7 @@
 //! The controller's own keys: made here, never leaving.
 
 use aliro::crypto::{PublicKey, Signature};
-use hpke::kem::DhP256HkdfSha256;
-use hpke::{Deserializable as _, Kem as _, Serializable as _};
+use latchkey_protocol::sealing::SealingKey;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use zeroize::Zeroizing;
@@ -35,10 +34,9 @@ pub(crate) fn new_keys(env: &Env) -> Result<StoredKeys, KeyError> {
         EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
             .map_err(|_| KeyError::NoRandomness)?;
     let seed = Zeroizing::new(env.random::<32>());
-    let (sealing, _) = DhP256HkdfSha256::derive_keypair(&*seed);
     Ok(StoredKeys {
         reader: Zeroizing::new(reader.as_ref().to_vec()),
-        sealing: Zeroizing::new(sealing.to_bytes().to_vec()),
+        sealing: SealingKey::from_seed(&seed).to_bytes(),
     })
 }
 
@@ -53,14 +51,11 @@ impl OwnKeys {
         .map_err(|_| KeyError::Damaged)?;
         let reader_public = PublicKey::from_uncompressed(reader.public_key().as_ref())
             .map_err(|_| KeyError::Damaged)?;
-        let sealing = <DhP256HkdfSha256 as hpke::Kem>::PrivateKey::from_bytes(&stored.sealing)
-            .map_err(|_| KeyError::Damaged)?;
-        let sealing = DhP256HkdfSha256::sk_to_pk(&sealing).to_bytes();
+        let sealing = SealingKey::from_bytes(&stored.sealing).map_err(|_| KeyError::Damaged)?;
         Ok(Self {
             reader,
             reader_public,
-            sealing_public: PublicKey::from_uncompressed(&sealing)
-                .map_err(|_| KeyError::Damaged)?,
+            sealing_public: sealing.public().map_err(|_| KeyError::Damaged)?,
         })
     }
 

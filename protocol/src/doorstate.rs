@@ -4,7 +4,7 @@
 
 use aliro::crypto::{PublicKey, Signature};
 
-use crate::cbor::{FormatError, Reader, Writer, array, array_of, inner};
+use crate::cbor::{FormatError, Reader, VERSION, Writer, array_of, inner};
 use crate::clock::ClockReading;
 use crate::ids::{DoorId, Generation, PropertyId};
 use crate::signing::{Envelope, Purpose, SignedError, input};
@@ -31,6 +31,16 @@ pub struct StatementNumbers {
     pub own: u64,
 }
 
+/// The number of a bundle for one door: the signer's epoch, then a count within it. Zero and zero before
+/// the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct BundleNumber {
+    /// The signer's epoch.
+    pub epoch: u32,
+    /// From 1 in each epoch, strictly growing; some may be left out.
+    pub number: u64,
+}
+
 /// A door's clock, as it reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {
@@ -53,7 +63,7 @@ pub struct DoorState {
     pub iteration: u64,
     /// The revocation list that it obeys.
     pub list: ListNumber,
-    /// The statements that it has applied.
+    /// The statements that it has applied, or that a bundle which it has applied stands for.
     pub statements: StatementNumbers,
     /// Its clock at the moment of signing.
     pub clock: ClockState,
@@ -63,6 +73,8 @@ pub struct DoorState {
     pub counter: u64,
     /// Leases on uses that have changed, at most [`MAX_LEASES`] in ascending order of their budgets, each once.
     pub leases: Vec<LeaseReport>,
+    /// The bundle that it has applied.
+    pub bundle: BundleNumber,
 }
 
 /// Most leases that one state tells of.
@@ -76,6 +88,9 @@ const MAX_FIRST: usize = 256;
 
 /// The version of a state that tells of leases.
 const WITH_LEASES: u64 = 2;
+
+/// The version of a state that tells of a bundle, and of leases if there are any.
+const WITH_BUNDLE: u64 = 3;
 
 impl ListNumber {
     pub(crate) fn write(self) -> Writer {
@@ -110,6 +125,22 @@ impl StatementNumbers {
     }
 }
 
+impl BundleNumber {
+    pub(crate) fn write(self) -> Writer {
+        inner().uint(self.epoch).uint(self.number)
+    }
+
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let mut items = reader.nested()?;
+        let number = Self {
+            epoch: items.uint()?,
+            number: items.uint()?,
+        };
+        items.end()?;
+        Ok(number)
+    }
+}
+
 impl ClockState {
     fn write(self) -> Writer {
         inner()
@@ -135,15 +166,12 @@ impl ClockState {
 }
 
 impl DoorState {
-    /// The payload: of version 1 without leases, so that a portal which counts no uses reads it.
+    /// The payload: of the lowest version that says all of it, so that a portal which counts no uses and
+    /// makes no bundles reads it.
     #[must_use]
     pub fn payload(&self) -> Vec<u8> {
-        let version = if self.leases.is_empty() {
-            array()
-        } else {
-            array_of(WITH_LEASES)
-        };
-        let state = version
+        let version = self.version();
+        let state = array_of(version)
             .bytes(&self.property.0)
             .bytes(&self.door.0)
             .uint(self.generation.0)
@@ -153,12 +181,24 @@ impl DoorState {
             .nested(self.clock.write())
             .optional(self.battery, Writer::uint)
             .uint(self.counter);
-        if self.leases.is_empty() {
+        if version < WITH_LEASES {
             return state.finish();
         }
-        state
-            .list(self.leases.iter().map(LeaseReport::write))
-            .finish()
+        let state = state.list(self.leases.iter().map(LeaseReport::write));
+        if version < WITH_BUNDLE {
+            return state.finish();
+        }
+        state.nested(self.bundle.write()).finish()
+    }
+
+    fn version(&self) -> u64 {
+        if self.bundle != BundleNumber::default() {
+            WITH_BUNDLE
+        } else if self.leases.is_empty() {
+            VERSION
+        } else {
+            WITH_LEASES
+        }
     }
 
     /// What the door key signs for this payload.
@@ -168,7 +208,7 @@ impl DoorState {
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
-        let (version, mut reader) = Reader::up_to_version(WITH_LEASES, payload, MAX_STATE)?;
+        let (version, mut reader) = Reader::up_to_version(WITH_BUNDLE, payload, MAX_STATE)?;
         if version < WITH_LEASES && payload.len() > MAX_FIRST {
             return Err(FormatError::TooLong { limit: MAX_FIRST });
         }
@@ -183,16 +223,24 @@ impl DoorState {
             battery: reader.optional(Reader::uint)?,
             counter: reader.uint()?,
             leases: Vec::new(),
+            bundle: BundleNumber::default(),
         };
-        if version == WITH_LEASES {
+        if version >= WITH_LEASES {
             state.leases = reader.list(MAX_LEASES, LeaseReport::read)?;
-            let ascend = state.leases.is_sorted_by(|a, b| a.budget < b.budget);
-            if state.leases.is_empty() || !ascend {
+            if !state.leases.is_sorted_by(|a, b| a.budget < b.budget) {
                 return Err(FormatError::Malformed);
             }
         }
+        if version >= WITH_BUNDLE {
+            state.bundle = BundleNumber::read(&mut reader)?;
+        }
         reader.end()?;
-        Ok(state)
+        // Of the versions that could say this, the lowest is written.
+        if state.version() == version {
+            Ok(state)
+        } else {
+            Err(FormatError::Malformed)
+        }
     }
 }
 

@@ -6,11 +6,13 @@
 mod cbor;
 
 pub mod api;
+pub mod bundle;
 pub mod bytes;
 pub mod clock;
 pub mod code;
 pub mod commissioning;
 pub mod doorlink;
+pub mod doorlog;
 pub mod doorstate;
 pub mod grant;
 pub mod hello;
@@ -21,6 +23,7 @@ pub mod proof;
 pub mod revocation;
 pub mod roles;
 pub mod rules;
+pub mod sealing;
 pub mod signing;
 pub mod statement;
 pub mod uses;

@@ -31,11 +31,17 @@ pub enum Purpose {
     CredentialProof,
     /// A new controller proves that it holds its reader key: [`crate::commissioning`].
     CommissioningOffer,
+    /// The issuer's bundle for a door without a network: [`crate::bundle`].
+    Bundle,
+    /// A door hands out entries of its log: [`crate::doorlog`].
+    DoorLog,
+    /// The issuer tells a door how much of its log is kept: [`crate::doorlog`].
+    LogReceipt,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Statement,
         Self::Pass,
         Self::Code,
@@ -45,6 +51,9 @@ impl Purpose {
         Self::Time,
         Self::CredentialProof,
         Self::CommissioningOffer,
+        Self::Bundle,
+        Self::DoorLog,
+        Self::LogReceipt,
     ];
 
     /// What stands before the signed parts. Each ends with a zero byte, so none is the start of another.
@@ -60,6 +69,9 @@ impl Purpose {
             Self::Time => b"latchkey/1/time\0",
             Self::CredentialProof => b"latchkey/1/credential-proof\0",
             Self::CommissioningOffer => b"latchkey/1/commissioning-offer\0",
+            Self::Bundle => b"latchkey/1/bundle\0",
+            Self::DoorLog => b"latchkey/1/door-log\0",
+            Self::LogReceipt => b"latchkey/1/log-receipt\0",
         }
     }
 }

@@ -141,6 +141,7 @@ fn keep_body(
     match &statement.body {
         Body::Settings(_) => keep_setting(tx, Setting::Property, bytes)?,
         Body::DoorSettings(_) => keep_setting(tx, Setting::Door, bytes)?,
+        Body::LogKey(_) => keep_setting(tx, Setting::LogKey, bytes)?,
         Body::Pass(signed) => match verify_pass(signed, installed) {
             Some((id, until)) => keep_pass(tx, id, &signed.to_bytes(), until)?,
             // The issuer signed the statement around it: its number counts, and nothing opens.
@@ -203,6 +204,7 @@ impl Knowledge {
         match body {
             Body::Settings(settings) => self.settings = Some(settings),
             Body::DoorSettings(settings) => self.door_settings = settings,
+            Body::LogKey(key) => self.log_key = Some(key),
             // Passes are looked up in the store.
             Body::Pass(_) => {}
         }

@@ -1,5 +1,6 @@
 //! What a door knows: its store, and a mirror in memory of what each decision needs.
 
+use aliro::crypto::PublicKey;
 use aliro::document::{Iterations, TrustedIssuers};
 use latchkey_protocol::clock::DoorClock;
 use latchkey_protocol::doorstate::{ListNumber, StatementNumbers};
@@ -35,6 +36,8 @@ pub(crate) struct Knowledge {
     pub(crate) settings: Option<PropertySettings>,
     /// How this door behaves.
     pub(crate) door_settings: DoorSettings,
+    /// To which key the log is sealed; none before the first statement of it.
+    pub(crate) log_key: Option<PublicKey>,
     /// How far both series have come.
     pub(crate) numbers: StatementNumbers,
     /// What is withdrawn.
@@ -93,13 +96,14 @@ impl Knowledge {
         let mut knowledge = Self {
             settings: None,
             door_settings: DoorSettings::default(),
+            log_key: None,
             numbers: statement_numbers(connection)?,
             revoked: RevocationView::new(),
             iterations: iterations(connection)?,
             trusted,
             no_zone: no_zone().map_err(|_| StoreError::Damaged("no zone"))?,
         };
-        for which in [Setting::Property, Setting::Door] {
+        for which in Setting::ALL {
             if let Some(statement) = setting(connection, which)? {
                 knowledge.read_setting(&statement, installed)?;
             }
@@ -120,6 +124,7 @@ impl Knowledge {
         match statement.body {
             Body::Settings(settings) => self.settings = Some(settings),
             Body::DoorSettings(settings) => self.door_settings = settings,
+            Body::LogKey(key) => self.log_key = Some(key),
             Body::Pass(_) => return Err(damaged),
         }
         Ok(())

@@ -14,13 +14,19 @@ pub(crate) enum Setting {
     Property,
     /// How this door behaves.
     Door,
+    /// To which key the log is sealed.
+    LogKey,
 }
 
 impl Setting {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Property, Self::Door, Self::LogKey];
+
     fn name(self) -> &'static str {
         match self {
             Self::Property => "property",
             Self::Door => "door",
+            Self::LogKey => "log_key",
         }
     }
 }

@@ -174,6 +174,7 @@ const fn kind_name(body: &Body) -> &'static str {
         Body::Settings(_) => "settings",
         Body::DoorSettings(_) => "door-settings",
         Body::Pass(_) => "pass",
+        Body::LogKey(_) => "log-key",
     }
 }
 

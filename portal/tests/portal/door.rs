@@ -9,7 +9,7 @@ use latchkey_protocol::clock::{ClockReading, TimeChallenge};
 use latchkey_protocol::commissioning::{Commissioned, Offer, Package, SignedOffer};
 use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS};
 use latchkey_protocol::doorstate::{
-    ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers,
+    BundleNumber, ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers,
 };
 use latchkey_protocol::ids::{DoorId, Generation};
 use latchkey_protocol::proof::DoorSignIn;
@@ -118,6 +118,7 @@ impl Door {
             battery: None,
             counter: 1,
             leases: Vec::new(),
+            bundle: BundleNumber::default(),
         };
         Self {
             controller,

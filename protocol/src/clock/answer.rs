@@ -64,6 +64,9 @@ impl TimeAnswer {
 pub struct SignedTimeAnswer(Envelope);
 
 impl SignedTimeAnswer {
+    /// Most bytes on the wire.
+    pub const MAX: usize = MAX_ANSWER + Envelope::OVERHEAD;
+
     /// Puts payload and signature together.
     #[must_use]
     pub fn new(payload: Vec<u8>, signature: Signature) -> Self {

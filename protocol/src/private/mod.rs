@@ -4,13 +4,18 @@
 //!
 //! Each is `[1, kind, …]`; a kind that this side does not know is skipped.
 
+mod lock_sync;
 mod pages;
 mod result;
 
+pub use lock_sync::{Assembling, BundlePage, LogParcel, LogReach, Needs};
 pub use pages::{MAX_LIST, MAX_PAGE, Page, PageAssembler};
 pub use result::{Outcome, ResultRecord, Wants};
 
-use crate::cbor::{FormatError, Reader, array};
+use crate::bundle::SignedHeader;
+use crate::cbor::{FormatError, Reader, array, inner};
+use crate::clock::SignedTimeAnswer;
+use crate::doorlog::SignedReceipt;
 use crate::doorstate::SignedDoorState;
 use crate::ids::AttemptId;
 
@@ -43,6 +48,25 @@ pub enum PrivateMessage {
     State(Vec<u8>),
     /// Either: nothing more to say.
     Done,
+    /// Phone: it has come to carry; no commit follows any more. The door answers with what it needs.
+    Carry,
+    /// Door: how far it has come, and what the phone may bring it.
+    Needs(Box<Needs>),
+    /// Phone: the signed header of a bundle for this door.
+    BundleHeader(Vec<u8>),
+    /// Phone: one page of that bundle.
+    BundlePage(BundlePage),
+    /// Phone: a signed receipt for what the portal keeps of the log.
+    LogReceipt(Vec<u8>),
+    /// Phone: it takes entries of the log along, those after this one. The door answers with the next.
+    TakeLog {
+        /// What this phone took along before, and has not been told that it is kept.
+        after: u64,
+    },
+    /// Door: the next entries of its log; none when there are no more.
+    Log(Option<LogParcel>),
+    /// Phone: the signed answer to the door's question for the time.
+    Time(Vec<u8>),
 }
 
 impl PrivateMessage {
@@ -60,6 +84,19 @@ impl PrivateMessage {
             Self::Statements(statements) => array().uint(4u8).byte_strings(statements).finish(),
             Self::State(state) => array().uint(5u8).bytes(state).finish(),
             Self::Done => array().uint(6u8).finish(),
+            Self::Carry => array().uint(7u8).finish(),
+            Self::Needs(needs) => needs.write(array().uint(8u8)).finish(),
+            Self::BundleHeader(header) => array().uint(9u8).bytes(header).finish(),
+            Self::BundlePage(page) => page.write(array().uint(10u8)).finish(),
+            Self::LogReceipt(receipt) => array().uint(11u8).bytes(receipt).finish(),
+            Self::TakeLog { after } => array().uint(12u8).uint(*after).finish(),
+            Self::Log(parcel) => array()
+                .uint(13u8)
+                .optional(parcel.as_ref(), |writer, parcel| {
+                    writer.nested(parcel.write(inner()))
+                })
+                .finish(),
+            Self::Time(answer) => array().uint(14u8).bytes(answer).finish(),
         }
     }
 
@@ -82,6 +119,21 @@ impl PrivateMessage {
             ),
             5 => Self::State(reader.bytes(SignedDoorState::MAX)?),
             6 => Self::Done,
+            7 => Self::Carry,
+            8 => Self::Needs(Box::new(Needs::read(&mut reader)?)),
+            9 => Self::BundleHeader(reader.bytes(SignedHeader::MAX)?),
+            10 => Self::BundlePage(BundlePage::read(&mut reader)?),
+            11 => Self::LogReceipt(reader.bytes(SignedReceipt::MAX)?),
+            12 => Self::TakeLog {
+                after: reader.uint()?,
+            },
+            13 => Self::Log(reader.optional(|reader| {
+                let mut items = reader.nested()?;
+                let parcel = LogParcel::read(&mut items)?;
+                items.end()?;
+                Ok(parcel)
+            })?),
+            14 => Self::Time(reader.bytes(SignedTimeAnswer::MAX)?),
             kind => return Err(FormatError::UnknownKind(kind)),
         };
         reader.end()?;

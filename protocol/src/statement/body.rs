@@ -1,5 +1,6 @@
 //! What statements say.
 
+use aliro::crypto::PublicKey;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{FormatError, Reader, Writer};
@@ -17,6 +18,9 @@ pub enum Body {
     DoorSettings(DoorSettings),
     /// A pass, with the issuer's signature of its own.
     Pass(SignedPass),
+    /// To which key doors seal what phones carry of their logs (HPKE: DHKEM P-256). Each statement of it
+    /// replaces the last.
+    LogKey(PublicKey),
 }
 
 /// What a door decides with of the property's settings. Each statement of it replaces the last.
@@ -49,6 +53,7 @@ impl Body {
             Self::Settings(_) => 1,
             Self::DoorSettings(_) => 2,
             Self::Pass(_) => 3,
+            Self::LogKey(_) => 4,
         }
     }
 
@@ -57,11 +62,12 @@ impl Body {
             Self::Settings(settings) => writer.nested(settings.write()),
             Self::DoorSettings(settings) => writer.nested(inner().uint(settings.relay_pulse_ms)),
             Self::Pass(pass) => writer.nested(inner().bytes(&pass.to_bytes())),
+            Self::LogKey(key) => writer.nested(inner().bytes(key.as_bytes())),
         }
     }
 
     pub(super) fn read(kind: u64, reader: &mut Reader) -> Result<Self, FormatError> {
-        if !(1..=3).contains(&kind) {
+        if !(1..=4).contains(&kind) {
             return Err(FormatError::UnknownKind(kind));
         }
         let mut items = reader.nested()?;
@@ -70,7 +76,8 @@ impl Body {
             2 => Self::DoorSettings(DoorSettings {
                 relay_pulse_ms: items.uint()?,
             }),
-            _ => Self::Pass(SignedPass::from_bytes(&items.bytes(MAX_PASS + 64)?)?),
+            3 => Self::Pass(SignedPass::from_bytes(&items.bytes(MAX_PASS + 64)?)?),
+            _ => Self::LogKey(items.public_key()?),
         };
         items.end()?;
         Ok(body)

@@ -13,6 +13,7 @@ mod clock;
 mod code;
 mod commissioning;
 mod grant;
+mod lock_sync;
 mod private;
 mod revocation;
 mod signed;

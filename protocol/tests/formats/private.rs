@@ -31,6 +31,51 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn needs()(
+        generation in any::<u32>(), list_after in values::list_number(),
+        statements_after in values::statement_numbers(), bundle_after in values::bundle_number(),
+        assembling in option::of((values::bundle_number(), prop::collection::btree_set(any::<u16>(), 0..20))),
+        (kept, last) in any::<(u64, u64)>(), time in any::<Option<[u8; 16]>>(),
+    ) -> Needs {
+        Needs {
+            generation: Generation(generation),
+            list_after,
+            statements_after,
+            bundle_after,
+            assembling: assembling.map(|(number, missing)| Assembling {
+                number,
+                missing: missing.into_iter().collect(),
+            }),
+            log: LogReach { kept, last },
+            time,
+        }
+    }
+}
+
+fn lock_sync() -> impl Strategy<Value = PrivateMessage> {
+    let bytes = || vec(any::<u8>(), 1..100);
+    let page = (values::bundle_number(), 0u16..256, bytes());
+    prop_oneof![
+        Just(PrivateMessage::Carry),
+        needs().prop_map(|needs| PrivateMessage::Needs(Box::new(needs))),
+        bytes().prop_map(PrivateMessage::BundleHeader),
+        page.prop_map(
+            |(number, index, bytes)| PrivateMessage::BundlePage(BundlePage {
+                number,
+                index,
+                bytes
+            })
+        ),
+        bytes().prop_map(PrivateMessage::LogReceipt),
+        any::<u64>().prop_map(|after| PrivateMessage::TakeLog { after }),
+        option::of((any::<u64>(), bytes())).prop_map(|log| {
+            PrivateMessage::Log(log.map(|(up_to, sealed)| LogParcel { up_to, sealed }))
+        }),
+        bytes().prop_map(PrivateMessage::Time),
+    ]
+}
+
 fn message() -> impl Strategy<Value = PrivateMessage> {
     let page = (values::list_number(), vec(any::<u8>(), 1..40)).prop_map(|(list, bytes)| {
         PrivateMessage::RevocationPage(Page::cut(list, &bytes).remove(0))
@@ -48,6 +93,7 @@ fn message() -> impl Strategy<Value = PrivateMessage> {
         vec(vec(any::<u8>(), 0..60), 0..20).prop_map(PrivateMessage::Statements),
         vec(any::<u8>(), 0..300).prop_map(PrivateMessage::State),
         Just(PrivateMessage::Done),
+        lock_sync(),
     ]
 }
 

@@ -6,7 +6,7 @@ use aliro::crypto::PublicKey;
 use chrono::{DateTime, NaiveDate, Utc};
 use latchkey_protocol::clock::{ClockReading, TimeAnswer};
 use latchkey_protocol::doorstate::{
-    ClockState, DoorState, ListNumber, MAX_LEASES, StatementNumbers,
+    BundleNumber, ClockState, DoorState, ListNumber, MAX_LEASES, StatementNumbers,
 };
 use latchkey_protocol::ids::*;
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
@@ -112,6 +112,7 @@ pub(crate) fn body() -> impl Strategy<Value = Body> {
             let input = Pass::to_be_signed(PropertyId([1; 16]), &payload);
             Body::Pass(SignedPass::new(payload, TestKey::of("issuer").sign(&input)))
         }),
+        public_key().prop_map(Body::LogKey),
     ]
 }
 
@@ -152,9 +153,16 @@ prop_compose! {
 }
 
 prop_compose! {
+    pub(crate) fn bundle_number()(epoch in any::<u32>(), number in any::<u64>()) -> BundleNumber {
+        BundleNumber { epoch, number }
+    }
+}
+
+prop_compose! {
     pub(crate) fn door_state()(
         door in any::<[u8; 12]>(), generation in any::<u32>(), iteration in any::<u64>(),
         list in list_number(), statements in statement_numbers(),
+        bundle in prop_oneof![Just(BundleNumber::default()), bundle_number()],
         (unix_ms, uncertainty_ms, unsure) in any::<(u64, u32, bool)>(),
         drift_ppm in any::<Option<i32>>(), battery in any::<Option<u8>>(), counter in any::<u64>(),
         leases in btree_map(any::<[u8; 8]>(), lease(), 0..=MAX_LEASES),
@@ -173,6 +181,7 @@ prop_compose! {
                 .into_iter()
                 .map(|(budget, lease)| LeaseReport { budget: BudgetId(budget), ..lease })
                 .collect(),
+            bundle,
         }
     }
 }

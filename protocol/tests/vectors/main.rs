@@ -14,6 +14,7 @@ mod test_key;
 
 mod carried;
 mod documents;
+mod lock_sync;
 mod signed;
 
 use std::path::PathBuf;
@@ -35,19 +36,30 @@ pub(crate) const NOW_MS: u64 = 1_800_000_000_000;
 
 /// Compares what the code makes with the file of this name, or writes it.
 pub(crate) fn check(name: &str, made: &Value) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/vectors")
-        .join(format!("{name}.json"));
     if std::env::var_os("LATCHKEY_WRITE_VECTORS").is_some() {
         let text = serde_json::to_string_pretty(made).unwrap();
-        std::fs::write(&path, format!("{text}\n")).unwrap();
+        std::fs::write(path(name), format!("{text}\n")).unwrap();
         return;
     }
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|_| {
+    assert_eq!(
+        &read(name),
+        made,
+        "{name}.json: a published format has changed"
+    );
+}
+
+/// What the file of this name holds.
+pub(crate) fn read(name: &str) -> Value {
+    let text = std::fs::read_to_string(path(name)).unwrap_or_else(|_| {
         panic!("{name}.json is missing: write it with LATCHKEY_WRITE_VECTORS=1")
     });
-    let frozen: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(&frozen, made, "{name}.json: a published format has changed");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/vectors")
+        .join(format!("{name}.json"))
 }
 
 /// How the key of this name signs these bytes, for somebody who wants to check it elsewhere.
@@ -109,7 +121,16 @@ pub(crate) fn rules() -> AccessRules {
 /// Says how to read the files.
 #[test]
 fn keys() {
-    let keys = ["issuer", "reader ca", "door", "sealing", "phone", "guest"].map(|name| {
+    let keys = [
+        "issuer",
+        "reader ca",
+        "door",
+        "sealing",
+        "phone",
+        "guest",
+        "log",
+    ]
+    .map(|name| {
         let secret = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
         json!({
             "key": name,

@@ -6,7 +6,7 @@ use latchkey_protocol::clock::{ClockReading, SignedTimeAnswer, TimeAnswer, TimeC
 use latchkey_protocol::code::{Code, IssueTime};
 use latchkey_protocol::commissioning::{Offer, SignedOffer, certificate_subject};
 use latchkey_protocol::doorstate::{
-    ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers,
+    BundleNumber, ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers,
 };
 use latchkey_protocol::ids::*;
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
@@ -31,7 +31,7 @@ fn prefixes() {
     check("prefixes", &json!(prefixes));
 }
 
-fn pass() -> Pass {
+pub(crate) fn pass() -> Pass {
     Pass {
         id: PassId(*b"pass 8 b"),
         code_key: TestKey::of("guest").public(),
@@ -42,7 +42,7 @@ fn pass() -> Pass {
     }
 }
 
-fn sign_pass(pass: &Pass) -> SignedPass {
+pub(crate) fn sign_pass(pass: &Pass) -> SignedPass {
     let payload = pass.payload().unwrap();
     let signature = TestKey::of("issuer").sign(&Pass::to_be_signed(PROPERTY, &payload));
     SignedPass::new(payload, signature)
@@ -210,6 +210,7 @@ fn state(drift_ppm: Option<i32>, battery: Option<u8>) -> DoorState {
         battery,
         counter: 1234,
         leases: Vec::new(),
+        bundle: BundleNumber::default(),
     }
 }
 
@@ -245,6 +246,28 @@ fn door_states_with_leases() {
         ..state(None, Some(87))
     };
     check_states("door-state-leases", &[with_leases]);
+}
+
+#[test]
+fn door_states_with_bundles() {
+    let with_bundle = DoorState {
+        bundle: BundleNumber {
+            epoch: 2,
+            number: 5,
+        },
+        ..state(None, Some(87))
+    };
+    let lease = LeaseReport {
+        budget: BudgetId(*b"budget 1"),
+        number: LeaseNumber { epoch: 2, count: 7 },
+        ceiling: 12,
+        spent: 3,
+    };
+    let with_both = DoorState {
+        leases: vec![lease],
+        ..with_bundle.clone()
+    };
+    check_states("door-state-bundle", &[with_bundle, with_both]);
 }
 
 fn check_states(name: &str, states: &[DoorState]) {
