@@ -7,6 +7,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use zeroize::Zeroizing;
 
 use crate::env::Env;
+use crate::seal::PhoneSeal;
 use crate::store::StoredKeys;
 
 /// A key pair could not be made or read.
@@ -20,12 +21,13 @@ pub enum KeyError {
     Damaged,
 }
 
-/// The reader key, which is Aliro's and signs all that this door says, and the public half of the
-/// key that things are sealed to.
+/// The reader key, which is Aliro's and signs all that this door says, the public half of the key that
+/// things are sealed to, and what seals the phones that it remembers.
 pub(crate) struct OwnKeys {
     reader: EcdsaKeyPair,
     reader_public: PublicKey,
     sealing_public: PublicKey,
+    phones: PhoneSeal,
 }
 
 /// New keys, as they are to be stored.
@@ -56,6 +58,7 @@ impl OwnKeys {
             reader,
             reader_public,
             sealing_public: sealing.public().map_err(|_| KeyError::Damaged)?,
+            phones: PhoneSeal::derived_from(&stored.sealing)?,
         })
     }
 
@@ -71,6 +74,11 @@ impl OwnKeys {
     /// The reader key's public half.
     pub(crate) fn reader(&self) -> &PublicKey {
         &self.reader_public
+    }
+
+    /// Seals the phones that this controller remembers.
+    pub(crate) fn phone_seal(&self) -> &PhoneSeal {
+        &self.phones
     }
 
     /// The sealing key's public half.

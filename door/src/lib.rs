@@ -26,6 +26,7 @@ mod link;
 mod report;
 mod running;
 mod scan;
+mod seal;
 mod status;
 mod store;
 mod stream;

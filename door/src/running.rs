@@ -102,7 +102,8 @@ impl Running {
             .transpose()
             .map_err(StartError::Listen)?;
         let (open, closed) = mpsc::channel(1);
-        let door = Arc::new(Door::new(env, keys, installed, inner, config.strike, open));
+        let door = Door::new(env, keys, installed, inner, config.strike, open)?;
+        let door = Arc::new(door);
         let from_start = Mutex::new(Some(door.reports()));
         let (stop, stopped) = watch::channel(false);
         let carriers = Arc::new(Carriers::new(stopped.clone()));

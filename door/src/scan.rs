@@ -136,6 +136,7 @@ fn rule(door: &Door, inner: &Inner, code: &Code, spent: bool) -> Result<Ruling, 
             Subject::Stranger
         },
         spends: Some((code.pass, code.issued)),
+        remembers: None,
     })
 }
 

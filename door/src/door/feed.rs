@@ -17,8 +17,8 @@ use super::inner::{Knowledge, verify_list, verify_statement};
 use super::{Door, DoorError, Inner, Installed};
 use crate::env::Env;
 use crate::store::{
-    Setting, forget_document, forget_passes, keep_pass, keep_revocations, keep_setting,
-    keep_statement_numbers,
+    Setting, forget_document, forget_passes, forget_phone, keep_pass, keep_revocations,
+    keep_setting, keep_statement_numbers, remembered_phones,
 };
 
 impl Door {
@@ -48,7 +48,10 @@ impl Door {
         document: Vec<u8>,
     ) -> Result<(), DoorError> {
         self.run(move |door| {
-            if take_list(&mut door.lock(), &door.installed, &door.env, &document)? {
+            let mut inner = door.lock();
+            let changed = door.obey_list(&mut inner, &document)?;
+            drop(inner);
+            if changed {
                 door.state_changed();
             }
             Ok(())
@@ -67,7 +70,7 @@ impl Door {
             let Some(document) = inner.pages.take(page) else {
                 return Ok(());
             };
-            let changed = take_list(&mut inner, &door.installed, &door.env, &document)?;
+            let changed = door.obey_list(&mut inner, &document)?;
             drop(inner);
             if changed {
                 door.state_changed();
@@ -75,6 +78,14 @@ impl Door {
             Ok(())
         })
         .await
+    }
+
+    fn obey_list(&self, inner: &mut Inner, document: &[u8]) -> Result<bool, DoorError> {
+        let changed = take_list(inner, &self.installed, &self.env, document)?;
+        if changed {
+            self.phones_changed(inner)?;
+        }
+        Ok(changed)
     }
 }
 
@@ -182,6 +193,12 @@ fn take_list(
         keep_revocations(tx, revoked.lists())?;
         for credential in &list.content().credentials {
             forget_document(tx, credential)?;
+        }
+        // Whoever came by a key that is withdrawn or changed has to sign again.
+        for phone in remembered_phones(tx)? {
+            if revoked.revokes_element(phone.element).is_some() {
+                forget_phone(tx, &phone.credential)?;
+            }
         }
         crate::store::save_clock(tx, &clock)?;
         Ok::<_, DoorError>(())

@@ -12,11 +12,12 @@ use latchkey_protocol::doorlink::{DoorEvent, Subject};
 use latchkey_protocol::ids::{AttemptId, EventId, PassId};
 use latchkey_protocol::rules::{Decision, Reason};
 
+use super::known::Acquaintance;
 use super::{Door, DoorError, Inner};
 use crate::report::{Happening, Report};
 use crate::store::{
     Attempt, AttemptState, accept_code, keep_attempt, known_attempt, log_event, mark_moved,
-    replace_attempt, save_clock,
+    remember_phone, replace_attempt, save_clock,
 };
 use crate::strike::Release;
 
@@ -48,6 +49,8 @@ pub(crate) struct Ruling {
     pub(crate) subject: Subject,
     /// The code that is spent by a yes.
     pub(crate) spends: Option<(PassId, IssueTime)>,
+    /// The phone that is remembered after a yes.
+    pub(crate) remembers: Option<Acquaintance>,
 }
 
 /// What became of a gesture.
@@ -162,6 +165,8 @@ impl Door {
     ) -> Result<Settled, DoorError> {
         let event = self.event(gesture, &ruling.subject, None, now);
         let clock = inner.clock_to_save(&self.env);
+        let met = ruling.remembers.as_ref().map(|met| self.sealed(met));
+        let met = met.transpose()?;
         let at_ms = now.at.timestamp_millis();
         inner.store.write(|tx| {
             replace(tx, gesture, at_ms)?;
@@ -179,11 +184,17 @@ impl Door {
                 };
                 keep_attempt(tx, &attempt)?;
             }
+            if let Some(met) = &met {
+                remember_phone(tx, met)?;
+            }
             log_event(tx, &event)?;
             save_clock(tx, &clock)?;
             Ok::<_, DoorError>(())
         })?;
         self.event_logged();
+        if met.is_some() {
+            self.phones_changed(inner)?;
+        }
         Ok(Settled {
             event: event.id,
             decision: ruling.decision,

@@ -5,6 +5,7 @@ mod feed;
 mod gesture;
 mod inner;
 mod installed;
+mod known;
 mod phone;
 mod reading;
 mod state;
@@ -21,6 +22,8 @@ pub(crate) use feed::{keep_first, raise_bound};
 pub(crate) use gesture::{Gesture, Ruling, Settled};
 pub(crate) use inner::Inner;
 pub(crate) use installed::Installed;
+use known::KnownPhones;
+pub(crate) use known::SessionMemory;
 pub(crate) use phone::Commit;
 pub use reading::ClockReport;
 pub(crate) use reading::{clock_to_save, instant, restart, stored_clock};
@@ -65,6 +68,7 @@ pub(crate) struct Door {
     installed: Installed,
     strike: Arc<dyn Strike>,
     inner: Mutex<Inner>,
+    known: KnownPhones,
     /// Held from the decision until the lock has moved: one gesture at a time.
     moving: Mutex<()>,
     line: Line,
@@ -86,19 +90,22 @@ impl Door {
         inner: Inner,
         strike: Arc<dyn Strike>,
         open: mpsc::Sender<Closed>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, DoorError> {
+        let known = KnownPhones::default();
+        known.read_back(inner.store.read(), &keys, &installed)?;
+        Ok(Self {
             env,
             keys,
             installed,
             strike,
             inner: Mutex::new(inner),
+            known,
             moving: Mutex::new(()),
             line: Line::default(),
             news: watch::Sender::default(),
             reports: broadcast::Sender::new(REPORTS),
             _open: open,
-        }
+        })
     }
 
     pub(crate) fn id(&self) -> DoorId {
@@ -115,6 +122,10 @@ impl Door {
 
     pub(crate) fn keys(&self) -> &OwnKeys {
         &self.keys
+    }
+
+    pub(crate) fn known(&self) -> &KnownPhones {
+        &self.known
     }
 
     pub(crate) fn line(&self) -> &Line {
@@ -200,6 +211,14 @@ impl Door {
         // A panic while the lock was held left the store as its last commit, and the mirror of it
         // is written after the commit.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is remembered of phones may have changed.
+    fn phones_changed(&self, inner: &Inner) -> Result<(), DoorError> {
+        let connection = inner.store.read();
+        Ok(self
+            .known
+            .read_back(connection, &self.keys, &self.installed)?)
     }
 
     fn state_changed(&self) {

@@ -8,6 +8,7 @@ use aliro::document::{
     ACCESS, DeviceRequest, DeviceResponse, RawDocument, Refusal, Timestamp, VerifiedAccess,
     key_hash,
 };
+use aliro::keys::PersistentKey;
 use aliro::reader::Authenticated;
 use latchkey_protocol::api::events::Means;
 use latchkey_protocol::doorlink::Subject;
@@ -17,10 +18,12 @@ use latchkey_protocol::private::Wants;
 use latchkey_protocol::rules::Reason;
 
 use super::gesture::Ruling;
+use super::known::Acquaintance;
 use super::{Door, DoorError, Gesture, Inner, Settled, raise_bound};
 use crate::engine::{self, GrantFacts, Granted};
 use crate::store::{
-    CachedDocument, cached_document, forget_document, keep_document, keep_iterations, save_clock,
+    CachedDocument, cached_document, forget_document, forget_phone, keep_document, keep_iterations,
+    save_clock,
 };
 
 /// A phone's commit: its holder wants in.
@@ -36,6 +39,8 @@ pub(crate) struct Commit {
     pub(crate) means: Means,
     /// Why the document that the phone gave is not believed, if it gave one.
     pub(crate) refusal: Option<Reason>,
+    /// By what it may be known next time, if it has signed.
+    pub(crate) fresh: Option<PersistentKey>,
 }
 
 impl Door {
@@ -45,25 +50,52 @@ impl Door {
         self: &Arc<Self>,
         device: &Authenticated,
     ) -> Result<Option<Vec<u8>>, DoorError> {
-        if !device.signaling.contains(Signaling::ACCESS_DOCUMENT) {
-            return Ok(None);
-        }
-        let credential = key_hash(&device.credential);
-        let held = device.access_signed.and_then(|signed| timestamp(&signed));
+        let device = device.clone();
         self.run(move |door| {
             let inner = door.lock();
-            let known = cached_document(inner.store.read(), &credential)?;
-            let current = match (known, held) {
-                (Some(known), Some(held)) => known.signed >= held.epoch(),
-                _ => false,
-            };
-            Ok((!current).then(|| {
+            let known = cached_document(inner.store.read(), &key_hash(&device.credential))?;
+            Ok(holds_newer(&device, known.as_ref()).then(|| {
                 DeviceRequest {
                     access: asked_elements(door.installed.number),
                     revocation: Vec::new(),
                 }
                 .encode()
             }))
+        })
+        .await
+    }
+
+    /// Whether a phone that the fast phase knows need not sign: its newest document is kept here and stands
+    /// at this moment, and nothing of what it says about this door is withdrawn. What that opens is decided at
+    /// the commit, as for everybody.
+    pub(crate) async fn vouches_for(
+        self: &Arc<Self>,
+        device: &Authenticated,
+    ) -> Result<bool, DoorError> {
+        let device = device.clone();
+        self.run(move |door| {
+            let mut inner = door.lock();
+            let credential = key_hash(&device.credential);
+            let known = cached_document(inner.store.read(), &credential)?;
+            if holds_newer(&device, known.as_ref()) {
+                return Ok(false);
+            }
+            let document = known.and_then(|known| RawDocument::decode(&known.document).ok());
+            let granted = document.map(|d| door.judge(&inner, &device.credential, &d));
+            let stands = match granted {
+                None | Some(Err(_)) => false,
+                Some(Ok(granted)) => !matches!(
+                    granted.decision.reason(),
+                    Some(Reason::Revoked | Reason::KeyChanged)
+                ),
+            };
+            if !stands {
+                inner
+                    .store
+                    .write(|tx| Ok::<_, DoorError>(forget_phone(tx, &credential)?))?;
+                door.phones_changed(&inner)?;
+            }
+            Ok(stands)
         })
         .await
     }
@@ -154,16 +186,17 @@ impl Door {
                 Granted::denied(Reason::Revoked)
             }
             None => Granted::denied(commit.refusal.unwrap_or(Reason::Unknown)),
-            Some(document) => match self.verify(inner, &commit.credential, &document) {
-                Ok(verified) => engine::decide_grant(
-                    &GrantFacts {
-                        credential: &commit.credential,
-                        access: &verified,
-                    },
-                    &inner.world(self),
-                ),
-                Err(refusal) => Granted::denied(engine::reason_of(refusal)),
-            },
+            Some(document) => self
+                .judge(inner, &commit.credential, &document)
+                .unwrap_or_else(|refusal| Granted::denied(engine::reason_of(refusal))),
+        };
+        let remembers = match (&commit.fresh, granted.element) {
+            (Some(key), Some(element)) if granted.decision.is_allowed() => Some(Acquaintance {
+                credential: commit.credential,
+                key: key.clone(),
+                element,
+            }),
+            _ => None,
         };
         Ok(Ruling {
             decision: granted.decision,
@@ -172,7 +205,20 @@ impl Door {
                 element: granted.element,
             },
             spends: None,
+            remembers,
         })
+    }
+
+    /// What the rules say of whoever holds this document, now.
+    fn judge(
+        &self,
+        inner: &Inner,
+        credential: &PublicKey,
+        document: &RawDocument,
+    ) -> Result<Granted, Refusal> {
+        let access = &self.verify(inner, credential, document)?;
+        let facts = GrantFacts { credential, access };
+        Ok(engine::decide_grant(&facts, &inner.world(self)))
     }
 
     fn verify(
@@ -223,10 +269,23 @@ impl Door {
             Ok::<_, DoorError>(())
         })?;
         inner.knowledge.iterations = iterations;
+        self.phones_changed(inner)?;
         if raised {
             self.state_changed();
         }
         Ok(())
+    }
+}
+
+/// Whether the phone says that it has a document which is newer than the one that is kept here.
+fn holds_newer(device: &Authenticated, known: Option<&CachedDocument>) -> bool {
+    if !device.signaling.contains(Signaling::ACCESS_DOCUMENT) {
+        return false;
+    }
+    let held = device.access_signed.and_then(|signed| timestamp(&signed));
+    match (known, held) {
+        (Some(known), Some(held)) => known.signed < held.epoch(),
+        _ => true,
     }
 }
 

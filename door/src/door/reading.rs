@@ -13,7 +13,7 @@ use super::{Door, DoorError, Inner};
 use crate::env::Env;
 use crate::store::{
     SavedBattery, SavedClock, Store, StoreError, forget_attempts_before, forget_codes,
-    forget_documents_ended, forget_passes_ended, save_clock, saved_clock,
+    forget_documents_ended, forget_passes_ended, forget_phones_ended, save_clock, saved_clock,
 };
 
 /// How long things are remembered after they are of no more use. Documents too: whoever comes with
@@ -183,10 +183,12 @@ impl Door {
                 save_clock(tx, &clock)?;
                 forget_attempts_before(tx, past.timestamp_millis())?;
                 forget_codes(tx, past.timestamp_millis())?;
+                forget_phones_ended(tx, now.timestamp())?;
                 forget_documents_ended(tx, past.timestamp())?;
                 forget_passes_ended(tx, past.timestamp())?;
                 Ok::<_, DoorError>(())
-            })
+            })?;
+            door.phones_changed(&inner)
         })
         .await
     }

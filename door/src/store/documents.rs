@@ -35,13 +35,18 @@ pub(crate) fn cached_document(
         .optional()?)
 }
 
-/// Keeps it in place of an older one; an older one takes no newer one's place. What the newer one no longer says may
-/// not be on any list yet.
+/// Keeps it in place of an older one, and forgets the key by which the holder of that was known; an older one
+/// takes no newer one's place. What the newer one no longer says may not be on any list yet.
 pub(crate) fn keep_document(
     tx: &Transaction<'_>,
     credential: &[u8; 32],
     document: &CachedDocument,
 ) -> Result<(), StoreError> {
+    tx.execute(
+        "DELETE FROM persistent_keys WHERE credential = (SELECT credential FROM documents
+             WHERE credential = ?1 AND signed < ?2)",
+        params![credential, document.signed],
+    )?;
     tx.execute(
         "INSERT INTO documents (credential, signed, valid_until, document)
          VALUES (?1, ?2, ?3, ?4)

@@ -11,6 +11,7 @@ mod documents;
 mod events;
 mod installed;
 mod keys;
+mod persistent;
 mod schema;
 mod series;
 mod signed;
@@ -31,6 +32,9 @@ pub(crate) use documents::{
 pub(crate) use events::{EventLog, log_event, mark_events_kept, unkept_events};
 pub(crate) use installed::{install, installed_package};
 pub(crate) use keys::{StoredKeys, keep_keys, stored_keys};
+pub(crate) use persistent::{
+    RememberedPhone, forget_phone, forget_phones_ended, remember_phone, remembered_phones,
+};
 pub use schema::SECRET_COLUMNS;
 pub(crate) use series::{
     Setting, count_passes, forget_passes, forget_passes_ended, keep_pass, keep_setting,

@@ -6,13 +6,18 @@ use rusqlite_migration::{M, Migrations};
 use super::StoreError;
 
 /// The columns whose content must not leave the controller, as (table, column). Everything else in
-/// the store is public keys, signed bytes, numbers and the log: whoever steals it can make no code
-/// and open no other door.
-pub const SECRET_COLUMNS: &[(&str, &str)] =
-    &[("own_keys", "reader_key"), ("own_keys", "sealing_key")];
+/// the store is public keys, signed bytes, numbers and the log. Whoever steals all of it can make no code
+/// and open no other door; with the secret columns they open this one, in the name of those whom it
+/// remembers.
+pub const SECRET_COLUMNS: &[(&str, &str)] = &[
+    ("own_keys", "reader_key"),
+    ("own_keys", "sealing_key"),
+    ("persistent_keys", "sealed"),
+];
 
-const MIGRATIONS: &[M<'static>] = &[M::up(
-    "
+const MIGRATIONS: &[M<'static>] = &[M::up(FIRST), M::up(REMEMBERED_PHONES)];
+
+const FIRST: &str = "
     CREATE TABLE own_keys (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         -- PKCS#8 of the P-256 key that is Aliro's reader key and signs the door's state.
@@ -106,8 +111,18 @@ const MIGRATIONS: &[M<'static>] = &[M::up(
         kept INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE INDEX events_to_report ON events (sequence) WHERE kept = 0;
-    ",
-)];
+    ";
+
+const REMEMBERED_PHONES: &str = "
+    -- Phones that the fast phase knows again. Being remembered anew gives a row the highest number.
+    CREATE TABLE persistent_keys (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        credential BLOB NOT NULL UNIQUE REFERENCES documents (credential) ON DELETE CASCADE,
+        element BLOB NOT NULL,
+        -- The credential's public key and the key that both sides remember, see `seal.rs`.
+        sealed BLOB NOT NULL
+    ) STRICT;
+    ";
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Migrations::from_slice(MIGRATIONS).to_latest(connection)?;

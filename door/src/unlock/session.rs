@@ -7,7 +7,8 @@ use std::time::Duration;
 use aliro::crypto::{CryptoError, PublicKey, RingEntropy};
 use aliro::message::{Action, OperationSource, ReaderState, Reporting};
 use aliro::reader::{
-    Authenticated, CertificateDelivery, Event, Failure, OutOfTurn, ReaderConfig, ReaderKey, Session,
+    Authenticated, CertificateDelivery, Event, Failure, OutOfTurn, Phase, ReaderConfig, ReaderKey,
+    Session,
 };
 use latchkey_protocol::FormatError;
 use latchkey_protocol::ids::AttemptId;
@@ -18,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::carriers::Visitor;
 use super::wire::Wire;
 use super::{Carrier, hello};
-use crate::door::{Commit, Door, DoorError, Settled};
+use crate::door::{Commit, Door, DoorError, SessionMemory, Settled};
 
 /// How long a phone may take to open, and for each thing that it carries.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,12 +87,14 @@ where
         ble_versions: versions,
         ..ReaderConfig::new(installed.reader_identifier(), key)
     };
+    let memory = Arc::new(SessionMemory::new(door.clone()));
     let mut phone = Phone {
         door: door.clone(),
         carrier,
         visitor,
         wire: Wire::new(stream, &early),
-        session: Session::new(config, &RingEntropy::new())?,
+        session: Session::with_memory(config, memory.clone(), &RingEntropy::new())?,
+        memory,
         credential: None,
         refusal: None,
         pending: None,
@@ -127,6 +130,7 @@ struct Phone<'a, S> {
     visitor: &'a Visitor<'a>,
     wire: Wire<S>,
     session: Session,
+    memory: Arc<SessionMemory>,
     credential: Option<PublicKey>,
     /// Why the document that the phone gave is not believed.
     refusal: Option<Reason>,
@@ -215,6 +219,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
     }
 
     async fn authenticated(&mut self, device: &Authenticated) -> Result<Vec<Event>, Ended> {
+        tracing::debug!(phase = ?device.phase, "a phone is known");
+        if device.phase == Phase::Fast && !self.door.vouches_for(device).await? {
+            return Ok(self.session.prove()?);
+        }
         self.credential = Some(device.credential);
         if self.door.remembers(device.credential).await? {
             self.visitor.is_known();
@@ -307,6 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
             replaces,
             means: self.carrier.means(),
             refusal: self.refusal,
+            fresh: self.memory.take_fresh(),
         };
         let settled = self.door.commit(commit).await?;
         self.stage = self.answered();

@@ -8,6 +8,7 @@
 
 mod codes;
 mod commissioning;
+mod fast;
 mod gestures;
 mod guest;
 mod line;

@@ -1,11 +1,15 @@
 //! A phone: Aliro's device side over a stream, and our messages beside it.
 
-use aliro::crypto::RingEntropy;
+use std::sync::{Arc, Mutex};
+
+use aliro::command::Policy;
+use aliro::crypto::{PublicKey, RingEntropy};
 use aliro::device::{
-    Credential, DeviceConfig, Disclosure, Event, Failure, GroupBinding, Session, Trust,
+    Credential, DeviceConfig, Disclosure, Event, Failure, GroupBinding, Memory, Remembered,
+    Session, Trust,
 };
 use aliro::document::{DeviceRequest, DeviceResponse, RawDocument, Timestamp};
-use aliro::identifier::Interface;
+use aliro::identifier::{Interface, ReaderIdentifier};
 use aliro::keys::BleVersions;
 use aliro::message::{Action, MessageBuffer, ReaderState};
 use aliro::proprietary::ProprietaryInformation;
@@ -41,6 +45,52 @@ pub(crate) struct Phone {
     pub(crate) falls_silent: Option<tokio::sync::mpsc::UnboundedSender<()>>,
     /// Which of its messages is changed on the way, and how.
     pub(crate) tamper: Option<(usize, Tamper)>,
+    /// The door that it has met, and by what that door knows it.
+    pub(crate) met: Arc<Met>,
+}
+
+/// A memory of one door.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    what: Mutex<Option<(ReaderIdentifier, Remembered)>>,
+    /// What it says now of its grant.
+    disclosure: Mutex<Disclosure>,
+}
+
+impl Met {
+    pub(crate) fn forget(&self) {
+        *self.what.lock().unwrap() = None;
+    }
+
+    /// The key that both remember.
+    pub(crate) fn key(&self) -> Option<[u8; 32]> {
+        let what = self.what.lock().unwrap();
+        what.as_ref().map(|(_, what)| *what.key.expose())
+    }
+
+    /// The same memory, taken to another door.
+    pub(crate) fn at(&self, reader: ReaderIdentifier) -> Arc<Self> {
+        let what = self.what.lock().unwrap().clone();
+        Arc::new(Self {
+            what: Mutex::new(what.map(|(_, what)| (reader, what))),
+            disclosure: Mutex::default(),
+        })
+    }
+}
+
+impl Memory for Met {
+    fn recall(&self, _: &PublicKey, reader: &ReaderIdentifier, _: Policy) -> Option<Remembered> {
+        let what = self.what.lock().unwrap();
+        let (_, what) = what.as_ref().filter(|(known, _)| known == reader)?;
+        Some(Remembered {
+            key: what.key.clone(),
+            disclosure: *self.disclosure.lock().unwrap(),
+        })
+    }
+
+    fn remember(&self, _: &PublicKey, reader: &ReaderIdentifier, what: Remembered) {
+        *self.what.lock().unwrap() = Some((*reader, what));
+    }
 }
 
 /// What somebody on the way does to a message.
@@ -61,9 +111,12 @@ pub(crate) struct Visit {
     pub(crate) lock: Option<ReaderState>,
     pub(crate) state: Option<SignedDoorState>,
     pub(crate) asked_for_documents: bool,
+    /// Whether it had to sign.
+    pub(crate) signed: bool,
     pub(crate) failure: Option<Failure>,
-    /// How many messages it sent.
+    /// How many messages it sent, and how long each was.
     pub(crate) sent: usize,
+    pub(crate) lengths: Vec<usize>,
 }
 
 impl Phone {
@@ -94,6 +147,7 @@ impl Phone {
             boasts: None,
             falls_silent: None,
             tamper: None,
+            met: Arc::default(),
         }
     }
 
@@ -140,6 +194,12 @@ impl Phone {
     pub(crate) fn gesture(mut self, number: u8) -> Self {
         self.attempt.0[15] = number;
         self
+    }
+
+    fn disclosure(&self) -> Disclosure {
+        let grant = self.grant.as_ref();
+        let signed = grant.map(|grant| self.boasts.unwrap_or(grant.signed()).to_bytes());
+        Disclosure::documents(signed, None)
     }
 
     /// Goes to the door and presses the button.
@@ -210,7 +270,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
             phone,
             stream,
             buffer: MessageBuffer::new(65_535),
-            session: Session::new(config, &RingEntropy::new()).unwrap(),
+            session: {
+                *phone.met.disclosure.lock().unwrap() = phone.disclosure();
+                Session::with_memory(config, phone.met.clone(), &RingEntropy::new()).unwrap()
+            },
             visit: Visit::default(),
         })
     }
@@ -247,16 +310,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
             }
             Event::ReaderAuthenticated(reader) => {
                 assert_eq!(reader.identifier.group, self.phone.property.0);
-                let signed = self
-                    .phone
-                    .grant
-                    .as_ref()
-                    .map(|grant| self.phone.boasts.unwrap_or(grant.signed()).to_bytes());
-                self.session
-                    .approve(Disclosure::documents(signed, None))
-                    .unwrap()
+                self.session.approve(self.phone.disclosure()).unwrap()
             }
             Event::Sign { message, .. } => {
+                self.visit.signed = true;
                 let signer = self.phone.forged_by.as_ref().unwrap_or(&self.phone.key);
                 self.session.signed(signer.sign(&message)).unwrap()
             }
@@ -343,6 +400,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
             }
         }
         self.visit.sent += 1;
+        self.visit.lengths.push(message.len());
         for _ in 0..times {
             // The door may have hung up.
             let _ = self.stream.write_all(&message).await;

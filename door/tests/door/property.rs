@@ -29,17 +29,17 @@ pub(crate) const BUDGET: BudgetId = BudgetId([0xb0; 8]);
 const OFFSET: i32 = 3600;
 
 /// A private key that signs.
-pub(crate) struct Key(EcdsaKeyPair);
+#[derive(Clone)]
+pub(crate) struct Key(Arc<EcdsaKeyPair>);
 
 impl Key {
     pub(crate) fn new() -> Self {
         let random = RingRandom::new();
         let pkcs8 =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        Self(
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
-                .unwrap(),
-        )
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random);
+        Self(Arc::new(pair.unwrap()))
     }
 
     pub(crate) fn public(&self) -> PublicKey {

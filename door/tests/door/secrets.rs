@@ -35,6 +35,7 @@ const PUBLIC_COLUMNS: &[(&str, &[&str])] = &[
         &["attempt", "subject", "state", "event", "at_ms"],
     ),
     ("events", &["sequence", "body", "opened", "kept"]),
+    ("persistent_keys", &["sequence", "credential", "element"]),
 ];
 
 /// A store in which everything has happened.
@@ -100,6 +101,7 @@ async fn nothing_in_it_makes_a_code_or_opens_another_door() {
         property.issuer.public(),
         property.reader_ca.public(),
     ];
+    let remembered = phone.met.key().expect("the phone has been here");
     let (mut candidates, mut own) = (0, 0);
     for (table, column) in columns(&store) {
         let mut rows = store
@@ -121,6 +123,7 @@ async fn nothing_in_it_makes_a_code_or_opens_another_door() {
             };
             for scalar in bytes.windows(32) {
                 candidates += 1;
+                assert_ne!(scalar, remembered, "{table}.{column}: sealed");
                 let Some(public) = public_half(scalar) else {
                     continue;
                 };

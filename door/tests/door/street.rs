@@ -68,6 +68,9 @@ async fn visit_in_time(property: &Property, phone: &Phone, door: &Door) -> Visit
     }
 }
 
+/// The cryptogram in the answer to AUTH0, which is the second message.
+const CRYPTOGRAM: (usize, std::ops::Range<usize>) = (1, 73..137);
+
 #[test]
 fn no_changed_repeated_or_lost_message_opens() {
     in_step(async {
@@ -79,15 +82,17 @@ fn no_changed_repeated_or_lost_message_opens() {
         let request = control.sent - 2;
         let mut opened = 1;
         for message in 0..=request {
-            let flips = [0, 1, 2, 3, 4, 5, 9, 20, 40, 70, 120, 300].map(Tamper::Flip);
+            let flips = [0, 1, 2, 3, 4, 5, 9, 20, 40, 70, 72, 120, 300].map(Tamper::Flip);
             for tamper in flips.into_iter().chain([Tamper::Drop, Tamper::Repeat]) {
                 let mut phone = Phone::resident(&property, "{}");
                 phone.tamper = Some((message, tamper));
                 visit_in_time(&property, &phone, &door).await;
-                if (message, tamper) == (request, Tamper::Repeat) {
-                    // The first of the two is as good as any; the second opens nothing more.
-                    opened += 1;
-                }
+                // The first of two requests is as good as any; the second opens nothing more. And a
+                // stranger's cryptogram is random: another one is no better and no worse.
+                opened += usize::from(
+                    (message, tamper) == (request, Tamper::Repeat)
+                        || (message, tamper) == (CRYPTOGRAM.0, Tamper::Flip(120)),
+                );
                 assert_eq!(
                     door.strike.count(),
                     opened,
@@ -97,6 +102,44 @@ fn no_changed_repeated_or_lost_message_opens() {
         }
         let control = visit_in_time(&property, &Phone::resident(&property, "{}"), &door).await;
         assert_eq!(denied(&control), None, "the door still works");
+    });
+}
+
+/// The same at a phone's second visit, byte by byte: what is changed in the cryptogram makes it a stranger's,
+/// who has to sign.
+#[test]
+fn no_changed_repeated_or_lost_message_of_a_phone_that_comes_again_opens() {
+    in_step(async {
+        let property = Property::new();
+        let door = Door::new(&property).await;
+        let mut phone = Phone::resident(&property, "{}");
+        visit_in_time(&property, &phone, &door).await;
+        phone = phone.gesture(1);
+        let control = visit_in_time(&property, &phone, &door).await;
+        assert!(denied(&control).is_none() && !control.signed);
+        let (request, lengths) = (control.sent - 2, control.lengths);
+        let mut opened = 2;
+        for (message, length) in lengths.into_iter().enumerate().take(request + 1) {
+            let flips = (0..length).map(Tamper::Flip);
+            for tamper in flips.chain([Tamper::Drop, Tamper::Repeat]) {
+                phone.attempt.0 = latchkey_env::random_array(&latchkey_env::SystemRandom);
+                phone.tamper = Some((message, tamper));
+                let visit = visit_in_time(&property, &phone, &door).await;
+                let spoilt = message == CRYPTOGRAM.0
+                    && matches!(tamper, Tamper::Flip(byte) if CRYPTOGRAM.1.contains(&byte));
+                opened += usize::from(spoilt || (message, tamper) == (request, Tamper::Repeat));
+                assert_eq!(
+                    door.strike.count(),
+                    opened,
+                    "{tamper:?} of message {message}"
+                );
+                assert_eq!(visit.signed, spoilt, "{tamper:?} of message {message}");
+            }
+        }
+        phone.tamper = None;
+        phone.attempt.0 = latchkey_env::random_array(&latchkey_env::SystemRandom);
+        let control = visit_in_time(&property, &phone, &door).await;
+        assert!(denied(&control).is_none() && !control.signed);
     });
 }
 
