@@ -71,6 +71,11 @@ pub trait DeviceKey: Send + Sync {
     /// Where these keys live.
     fn protection(&self) -> Protection;
 
+    /// Whether an access credential signs only for somebody who is there: the platform asks for a
+    /// fingerprint, or signs while the device is unlocked and not else. Every door then gets a signature;
+    /// else one that has met this phone may know it again without. Does not throw.
+    fn needs_presence(&self) -> bool;
+
     /// Makes a key, durable when this returns, in place of one of the same label. The public key: 65
     /// bytes uncompressed (SEC 1, section 2.3.3).
     async fn create(&self, label: String, usage: KeyUse) -> Result<Vec<u8>, KeystoreError>;
@@ -112,6 +117,10 @@ impl core_keys::DeviceKeys for ForeignKeys {
             Protection::Hardware => core_keys::Protection::Hardware,
             Protection::Software => core_keys::Protection::Software,
         }
+    }
+
+    fn needs_presence(&self) -> bool {
+        self.0.needs_presence()
     }
 
     async fn create(

@@ -70,10 +70,13 @@ async fn ensure(
         label,
         public_key: Base64(registered.1.to_vec()),
     };
-    context
-        .shared
-        .wallet
-        .write(|tx| Ok(tx.put_credential(property, usage, &record)?))
+    context.shared.wallet.write(|tx| {
+        if usage == CredentialUse::Access {
+            // Doors knew the phone by the credential before.
+            tx.delete_readers(property)?;
+        }
+        Ok(tx.put_credential(property, usage, &record)?)
+    })
 }
 
 async fn prove(

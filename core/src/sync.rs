@@ -13,6 +13,7 @@ use crate::credentials;
 use crate::error::{Error, Invalid};
 use crate::outbox;
 use crate::portal::{Call, PortalClient};
+use crate::unlock;
 use crate::wallet::{Tx, WalletError};
 
 /// What a sync did.
@@ -164,7 +165,11 @@ pub(crate) async fn next_page(
         if let Some(offset) = corrected {
             keep_offset(tx, portal, offset)?;
         }
-        apply(tx, portal, property, record.cursor.is_none(), &page)
+        let applied = apply(tx, portal, property, record.cursor.is_none(), &page)?;
+        if !page.more && applied.changes > 0 {
+            unlock::forget_what_ended(context, tx, property)?;
+        }
+        Ok(applied)
     })
 }
 

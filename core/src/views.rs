@@ -271,6 +271,13 @@ impl Holdings {
             .reduce(Decision::or)
     }
 
+    /// Whether one of this person's keys is for a door and stands, with a grant for it on this phone.
+    pub(crate) fn has_grant(&self, door: &Door) -> bool {
+        self.own_keys()
+            .filter(|key| opens(key, door.id) && against(key).first().is_none())
+            .any(|key| self.lacks(key, door).first() != Some(Reason::NotYetAtThisDoor))
+    }
+
     /// Whether a key opens a door now, as far as this phone knows.
     pub(crate) fn usable(&self, key: &Key, door: &Door) -> Decision {
         let facts = Facts {

@@ -60,6 +60,11 @@ pub trait DeviceKeys: Send + Sync {
     /// Where these keys live.
     fn protection(&self) -> Protection;
 
+    /// Whether an access credential signs only for somebody who is there: the platform asks for a
+    /// fingerprint, or signs while the device is unlocked and not else. Every door then gets a signature;
+    /// else one that has met this phone may know it again without.
+    fn needs_presence(&self) -> bool;
+
     /// Makes a key, durable when this returns, in place of one of the same label. The public key: P-256,
     /// 65 bytes uncompressed (SEC 1, section 2.3.3).
     async fn create(&self, label: &str, usage: KeyUse) -> Result<[u8; 65], DeviceKeyError>;

@@ -38,6 +38,10 @@ impl DeviceKeys for SoftwareKeys {
         Protection::Software
     }
 
+    fn needs_presence(&self) -> bool {
+        false
+    }
+
     async fn create(&self, label: &str, _usage: KeyUse) -> Result<[u8; 65], DeviceKeyError> {
         let document =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())

@@ -2,11 +2,13 @@
 //! and its answer, and what the phone carries in and out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aliro::command::ReaderStatus;
 use aliro::crypto::{RingEntropy, Signature};
 use aliro::device::{Event, Failure, OutOfTurn, Session};
+use aliro::keys::PersistentKey;
 use aliro::message::{Action, MessageBuffer, ReaderState};
 use latchkey_env::{sleep, timeout};
 use latchkey_protocol::ids::AttemptId;
@@ -15,9 +17,11 @@ use latchkey_protocol::rules::Reason;
 
 use super::carrier::Link;
 use super::hello::{broken, greet, protocol};
+use super::met::{ChosenDoor, record_of};
 use super::plan::Plan;
 use crate::error::{DoorFault, Error};
 use crate::portal::{PortalClock, Shared};
+use crate::wallet::ReaderRecord;
 
 /// Our longest message, and the tag behind it.
 const LONGEST_PAYLOAD: usize = MAX_MESSAGE + 16;
@@ -37,6 +41,9 @@ pub(super) struct Conversation<'a> {
     shared: &'a Shared,
     link: Box<dyn Link>,
     session: Session,
+    memory: Arc<ChosenDoor>,
+    /// The last moment of the door's certificate, once it was shown.
+    certified_until: Option<i64>,
     buffer: MessageBuffer,
     events: VecDeque<Event>,
     /// By when (monotonic) the door has to go on.
@@ -52,7 +59,7 @@ pub(super) struct Answered {
 
 impl<'a> Conversation<'a> {
     /// From the hello until the door is ready for the commit. Nothing about the person leaves before the
-    /// door has proved that it is the one that was chosen.
+    /// door has proved that it is the one that was chosen, but what only that door can read.
     pub(super) async fn prove(
         plan: &'a Plan,
         shared: &'a Shared,
@@ -62,7 +69,9 @@ impl<'a> Conversation<'a> {
     ) -> Result<Self, Error> {
         let (versions, early) = greet(&mut *link, plan.at.door).await?;
         let device = plan.device(interface, versions);
-        let session = Session::new(device, &RingEntropy::new()).map_err(|e| protocol(&e))?;
+        let memory = Arc::new(plan.memory());
+        let session = Session::with_memory(device, memory.clone(), &RingEntropy::new());
+        let session = session.map_err(|e| protocol(&e))?;
         let mut buffer = MessageBuffer::new(LONGEST_PAYLOAD);
         buffer.push(&early);
         let mut conversation = Self {
@@ -70,6 +79,8 @@ impl<'a> Conversation<'a> {
             shared,
             link,
             session,
+            memory,
+            certified_until: None,
             buffer,
             events: VecDeque::new(),
             deadline: None,
@@ -87,6 +98,7 @@ impl<'a> Conversation<'a> {
                     if !self.plan.is_meant(&reader, clock.now()) {
                         return self.leave_an_impostor().await;
                     }
+                    self.certified_until = reader.certificate.and_then(|c| c.valid_until());
                     let events = self.session.approve(self.plan.disclosure());
                     self.follow_up(events)?;
                 }
@@ -100,7 +112,11 @@ impl<'a> Conversation<'a> {
                     let events = self.session.documents(&response);
                     self.follow_up(events)?;
                 }
-                Event::AccessCompleted { .. } => return Ok(()),
+                Event::AccessCompleted { .. } => {
+                    let known = self.certified_until.is_none();
+                    tracing::debug!(door = %self.plan.at.door, known, "the door is ready");
+                    return Ok(());
+                }
                 Event::Failed(failure) => return Err(refused(failure)),
                 Event::Closed => return Err(broken(std::io::ErrorKind::ConnectionAborted.into())),
                 _ => {}
@@ -196,6 +212,13 @@ impl<'a> Conversation<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// By what the door will know this phone again, if it has proved itself in this conversation.
+    pub(super) fn acquaintance(&self) -> Option<(ReaderRecord, PersistentKey)> {
+        let until = self.certified_until.filter(|_| self.plan.remembers)?;
+        let (reader, key) = self.memory.take_fresh()?;
+        Some((record_of(&reader, self.plan.credential(), until), key))
     }
 
     /// Brings what the door lacks, and takes its signed state along: the newest that it gave.

@@ -4,10 +4,14 @@
 //! door's proof and this phone's; then the phone commits on one of them. When an answer gets lost, the
 //! same attempt is committed again: the door opens once for it. Whatever happens, what the door says is
 //! kept: its signed state goes to the portal with the next contact.
+//!
+//! A door that has opened for this phone remembers it, and this phone the door: the next time, the phone is
+//! known without a signature (`met`).
 
 mod carrier;
 mod conversation;
 mod hello;
+mod met;
 mod plan;
 mod relay;
 
@@ -24,6 +28,7 @@ use tokio::sync::watch;
 
 pub use carrier::{Carrier, CarrierKind, Link, StreamCarrier};
 use conversation::{Answered, Conversation};
+pub(crate) use met::forget_what_ended;
 use plan::Plan;
 use relay::RelayCarrier;
 
@@ -262,7 +267,7 @@ impl<'a> Gesture<'a> {
             commits += 1;
             match reached.conversation.commit(self.attempt).await {
                 Ok(answered) => {
-                    self.settle()?;
+                    self.settle(&reached.conversation, &answered)?;
                     return Ok((reached, answered));
                 }
                 Err(error @ Error::DoorNotReached(_)) if commits < COMMITS => {
@@ -336,11 +341,27 @@ impl<'a> Gesture<'a> {
             .write(|tx| Ok(tx.put_attempt(property, &record)?))
     }
 
-    /// After the answer: neither this one nor those that it replaced are open any more.
-    fn settle(&self) -> Result<(), Error> {
+    /// After the answer: neither this one nor those that it replaced are open any more. A door that has
+    /// opened has remembered this phone, and one that says that it is withdrawn has forgotten it.
+    fn settle(&self, conversation: &Conversation<'_>, answered: &Answered) -> Result<(), Error> {
+        let met = conversation.acquaintance();
+        let property = self.plan.at.property;
         self.context.shared.wallet.write(|tx| {
             for attempt in self.plan.unanswered.iter().chain([&self.attempt]) {
                 tx.delete_attempt(*attempt)?;
+            }
+            match (answered.outcome, met) {
+                (Outcome::Opened { .. }, Some((record, key))) => {
+                    tx.put_reader(property, &record, &key)?;
+                }
+                (
+                    Outcome::Denied {
+                        reason: Reason::Revoked,
+                        ..
+                    },
+                    _,
+                ) => tx.delete_reader(property, self.plan.at.door)?,
+                _ => {}
             }
             Ok(())
         })

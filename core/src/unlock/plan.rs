@@ -5,8 +5,8 @@ use aliro::device::{
     Credential, DeviceConfig, Disclosure, GroupBinding, ReaderAuthenticated, Trust,
 };
 use aliro::document::{DeviceRequest, DeviceResponse, RawDocument};
-use aliro::identifier::Interface;
-use aliro::keys::BleVersions;
+use aliro::identifier::{Interface, ReaderIdentifier};
+use aliro::keys::{BleVersions, PersistentKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::auth::CredentialUse;
 use latchkey_protocol::api::doors::Door;
@@ -20,6 +20,7 @@ use latchkey_protocol::private::{MAX_REPLACED, Page, PrivateMessage, Wants};
 use latchkey_protocol::revocation::RevocationList;
 use latchkey_protocol::rules::{Decision, Reason};
 
+use super::met::{ChosenDoor, recalled};
 use crate::context::Context;
 use crate::error::{Error, Invalid};
 use crate::views::{DoorRef, Holdings, all};
@@ -41,6 +42,10 @@ pub(super) struct Plan {
     reader_ca: PublicKey,
     /// The one document that serves this door.
     document: Option<RawDocument>,
+    /// By what the door knows this phone again, where the person need not be there to sign.
+    met: Option<(ReaderIdentifier, PersistentKey)>,
+    /// Whether the door may be remembered.
+    pub(super) remembers: bool,
     revocation: Option<RevocationEntity>,
     statements: Vec<StatementEntity>,
 }
@@ -95,8 +100,15 @@ impl Plan {
             if withdrawn(revocation.as_ref(), &held, &own)? {
                 return Err(denied(Reason::Revoked));
             }
+            let remembers = !context.shared.keys.needs_presence();
+            let met = match remembers {
+                true => recalled(tx, at.property, &door, &own, held.now)?,
+                false => None,
+            };
             Ok(Self {
                 at,
+                met,
+                remembers,
                 document: serving(&held.grants, door.number)?,
                 expected,
                 label: credential.label,
@@ -124,6 +136,15 @@ impl Plan {
             ble_versions: versions,
             ..DeviceConfig::new(vec![credential])
         }
+    }
+
+    /// What a conversation with this door recalls and learns of it.
+    pub(super) fn memory(&self) -> ChosenDoor {
+        ChosenDoor::new(self.credential, self.met.clone(), self.disclosure())
+    }
+
+    pub(super) fn credential(&self) -> &PublicKey {
+        &self.credential
     }
 
     /// Whether a reader that proved itself is the door that was chosen. Any door of the property has a
@@ -215,7 +236,7 @@ fn serving(grants: &[GrantEntity], door: DoorNumber) -> Result<Option<RawDocumen
 }
 
 /// A phone that finds itself on the list does not try.
-fn withdrawn(
+pub(super) fn withdrawn(
     list: Option<&RevocationEntity>,
     held: &Holdings,
     own: &PublicKey,
@@ -234,7 +255,7 @@ fn withdrawn(
     }
 }
 
-fn point(bytes: &[u8]) -> Result<PublicKey, Error> {
+pub(super) fn point(bytes: &[u8]) -> Result<PublicKey, Error> {
     PublicKey::from_uncompressed(bytes).map_err(|error| Error::BadAnswer(error.to_string()))
 }
 

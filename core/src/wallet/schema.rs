@@ -10,6 +10,7 @@
 //! | `device_keys` | a private key in software, where there is no hardware | PKCS#8 |
 //! | `outbox` | something that waits to be sent, or was refused | all of it |
 //! | `attempts` | a gesture at a door without an answer yet | the attempt |
+//! | `readers` | a door that has met this phone | which controller of it; the key that both remember |
 //!
 //! Old versions open: a migration is only ever added at the end, and `core/tests/fixtures` keeps a
 //! file of each version.
@@ -19,8 +20,9 @@ use rusqlite_migration::{M, Migrations};
 
 use super::WalletError;
 
-const MIGRATIONS: &[M<'_>] = &[M::up(
-    "
+const MIGRATIONS: &[M<'_>] = &[M::up(FIRST), M::up(READERS)];
+
+const FIRST: &str = "
     CREATE TABLE wallet (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         wallet_id BLOB NOT NULL,
@@ -64,8 +66,17 @@ const MIGRATIONS: &[M<'_>] = &[M::up(
         property BLOB NOT NULL REFERENCES properties (id) ON DELETE CASCADE,
         record BLOB NOT NULL
     ) STRICT;
-    ",
-)];
+    ";
+
+const READERS: &str = "
+    CREATE TABLE readers (
+        id BLOB PRIMARY KEY,
+        property BLOB NOT NULL REFERENCES properties (id) ON DELETE CASCADE,
+        record BLOB NOT NULL,
+        persistent_key BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX readers_by_property ON readers (property);
+    ";
 
 /// Brings the tables to the newest version, in one transaction each.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), WalletError> {

@@ -9,7 +9,10 @@ use aliro::document::DeviceRequest;
 use aliro::identifier::{Interface, ReaderIdentifier};
 use aliro::keys::BleVersions;
 use aliro::message::{MessageBuffer, OperationSource, ReaderState, Reporting};
-use aliro::reader::{CertificateDelivery, Event, Failure, ReaderConfig, ReaderKey, Session};
+use aliro::reader::{
+    Authenticated, BoundedMemory, CertificateDelivery, Event, Failure, Phase, ReaderConfig,
+    ReaderKey, Session,
+};
 use latchkey_protocol::doorstate::{ListNumber, StatementNumbers};
 use latchkey_protocol::grant::asked_elements;
 use latchkey_protocol::hello::{Answer, ClientHello, INTERFACE_STREAM, Parsed, SUPPORTED};
@@ -41,6 +44,10 @@ pub(crate) struct Script {
     pub(crate) lose_answers: u32,
     /// What it asks for in step-up.
     pub(crate) asks: Vec<String>,
+    /// By what it knows phones again; none asks for a signature each time.
+    pub(crate) memory: Option<Arc<BoundedMemory>>,
+    /// Whether a phone that it knows has to sign all the same.
+    pub(crate) insists: bool,
 }
 
 impl Script {
@@ -56,6 +63,16 @@ impl Script {
             silent: false,
             lose_answers: 0,
             asks: asked_elements(DoorNumber(number)),
+            memory: None,
+            insists: false,
+        }
+    }
+
+    /// One that knows phones again.
+    pub(crate) fn remembering(door: DoorId, number: u16) -> Self {
+        Self {
+            memory: Some(Arc::new(BoundedMemory::new(16))),
+            ..Self::opening(door, number)
         }
     }
 }
@@ -68,6 +85,8 @@ pub(crate) struct Seen {
     /// What phones sent after the door had proved itself, as messages.
     pub after_auth1: Vec<Vec<u8>>,
     pub(crate) credentials: Vec<PublicKey>,
+    /// How each was known, and what it said of its documents.
+    pub(crate) known: Vec<Authenticated>,
     /// Element names of the documents that came, and the documents' bytes.
     pub(crate) documents: Vec<(Vec<String>, Vec<u8>)>,
     pub(crate) commits: Vec<(AttemptId, Vec<AttemptId>)>,
@@ -79,6 +98,7 @@ pub(crate) struct Seen {
 
 pub(crate) struct TestDoor {
     pub(crate) address: String,
+    pub(crate) script: Script,
     pub(crate) seen: Arc<Mutex<Seen>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -118,6 +138,7 @@ impl TestDoor {
             )
         };
         let connections = seen.clone();
+        let kept = script.clone();
         let task = tokio::spawn(async move {
             let (mut script, key) = (script, Arc::new(key));
             loop {
@@ -135,6 +156,7 @@ impl TestDoor {
         });
         Self {
             address,
+            script: kept,
             seen,
             task,
         }
@@ -182,7 +204,11 @@ impl Conversation {
             offered: answer.offered,
             selected: version,
         };
-        let mut session = Session::new(config, &RingEntropy::new()).unwrap();
+        let entropy = RingEntropy::new();
+        let mut session = match self.script.memory.clone() {
+            Some(memory) => Session::with_memory(config, memory, &entropy).unwrap(),
+            None => Session::new(config, &entropy).unwrap(),
+        };
         let mut buffer = MessageBuffer::new(MAX_MESSAGE + 16);
         buffer.push(&bytes);
         let mut assembler = PageAssembler::new();
@@ -205,11 +231,16 @@ impl Conversation {
                             session.signed(self.key.sign(&message)).unwrap()
                         }
                         Event::Authenticated(device) => {
-                            self.seen
-                                .lock()
-                                .unwrap()
-                                .credentials
-                                .push(device.credential);
+                            self.note(&device);
+                            if device.phase == Phase::Fast {
+                                let next = match self.script.insists {
+                                    true => session.prove(),
+                                    false => session
+                                        .complete(ReaderState::Secured, Reporting::ThisDevice),
+                                };
+                                events.extend(next.unwrap());
+                                continue;
+                            }
                             let request = DeviceRequest {
                                 access: self.script.asks.clone(),
                                 revocation: Vec::new(),
@@ -290,6 +321,12 @@ impl Conversation {
         });
         events.extend(session.send_third_party(&record.encode()).unwrap());
         events
+    }
+
+    fn note(&self, device: &Authenticated) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.credentials.push(device.credential);
+        seen.known.push(device.clone());
     }
 
     fn keep_documents(&self, response: &[u8]) {

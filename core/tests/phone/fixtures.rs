@@ -6,18 +6,21 @@ use std::sync::Arc;
 
 use latchkey_core::outbox::{Action, Outcome};
 use latchkey_core::phone::{Phone, PhoneConfig};
-use latchkey_core::wallet::{SealingKey, SealingKeyError, SealingKeyStore, WalletId};
+use latchkey_core::wallet::{
+    FileSealingKey, SealingKey, SealingKeyError, SealingKeyStore, WalletId,
+};
 use latchkey_env::{SystemRandom, VirtualClock};
 use latchkey_protocol::api::people::NewPerson;
 use latchkey_protocol::code::Code;
 use latchkey_protocol::roles::Role;
 use latchkey_protocol::rules::Decision;
 
+use crate::door::{Script, TestDoor};
 use crate::wire::Fault;
-use crate::world::{PASS, PROPERTY, World, membership, the_key};
+use crate::world::{GATE, PASS, PROPERTY, World, at, membership, the_key};
 
 /// The version of the tables that this code writes.
-const NEWEST: u32 = 1;
+const NEWEST: u32 = 2;
 
 fn fixture(version: u32) -> PathBuf {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
@@ -70,8 +73,10 @@ async fn a_wallet_of_every_version_opens_and_works() {
 #[tokio::test]
 #[ignore = "writes into the repository"]
 async fn write_the_fixture() {
-    let world = World::hasty().await;
+    let mut world = World::hasty().await;
     world.wire.state().memberships = vec![membership(Role::Staff)];
+    let door = TestDoor::start(&world, Script::remembering(GATE, 1)).await;
+    world.doors[0].stream_address = Some(door.address.clone());
     let phone = world.signed_in().await;
     for _ in 0..3 {
         world.wire.state().fault("/people", Fault::Down);
@@ -87,6 +92,21 @@ async fn write_the_fixture() {
         .add_person(&person)
         .await
         .unwrap();
+    drop(phone);
+    // A door does not answer in no time at all.
+    let phone = Phone::open(PhoneConfig {
+        folder: world.folder(),
+        sealing: Arc::new(FileSealingKey::new(
+            world.dir.path().join("keys"),
+            Arc::new(SystemRandom),
+        )),
+        keys: None,
+        clock: Arc::new(world.clock.clone()),
+        random: Arc::new(SystemRandom),
+    })
+    .unwrap();
+    let met = phone.unlock(at(GATE), &Default::default(), &|_| {}).await;
+    met.unwrap();
     drop(phone);
     let folder = fixture(NEWEST);
     std::fs::create_dir_all(&folder).unwrap();

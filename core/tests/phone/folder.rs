@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use aliro::reader::Memory as _;
 use latchkey_core::wallet::{FileSealingKey, Wallet, WalletError};
 use latchkey_env::SystemRandom;
 use latchkey_protocol::api::auth::CredentialUse;
@@ -32,13 +33,21 @@ fn found(files: &[(String, Vec<u8>)], needle: &[u8]) -> Option<String> {
 async fn it_shows_no_name_no_door_and_no_secret() {
     let mut world = World::new().await;
     world.wire.state().memberships = vec![membership(Role::Manager)];
-    let door = TestDoor::start(&world, Script::opening(GATE, 1)).await;
+    let script = Script::remembering(GATE, 1);
+    let memory = script.memory.clone().unwrap();
+    let door = TestDoor::start(&world, script).await;
     world.doors[0].stream_address = Some(door.address.clone());
     let phone = world.signed_in().await;
     phone
         .unlock(at(GATE), &Default::default(), &|_| {})
         .await
         .unwrap();
+    let mut remembered = Vec::new();
+    memory.search(&mut |_, key| {
+        remembered.extend_from_slice(key.expose());
+        false
+    });
+    assert_eq!(remembered.len(), 32);
 
     // Taken while the wallet is open, so that the write-ahead log is full of all this.
     let files = whole(&world.folder());
@@ -70,6 +79,7 @@ async fn it_shows_no_name_no_door_and_no_secret() {
         ("access credential", access.x().to_vec()),
         ("code key", code.x().to_vec()),
         ("grant", grant[grant.len() - 24..].to_vec()),
+        ("remembered key", remembered),
         ("door's state", b"later state".to_vec()),
         ("property's id", PROPERTY.0.to_vec()),
         ("property's id", PROPERTY.to_string().into()),

@@ -7,6 +7,7 @@
 
 mod codes;
 mod door;
+mod fast;
 mod fixtures;
 mod folder;
 mod hasty;

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use aliro::reader::Phase;
 use futures_util::{SinkExt as _, StreamExt as _};
 use latchkey_core::error::{DoorFault, Error};
 use latchkey_core::unlock::{CarrierKind, Opened, UnlockEvent, UnlockOptions};
@@ -177,6 +178,35 @@ async fn a_door_opens_through_the_portal_with_a_new_nonce_on_the_way() {
     for part in at_portal.world.grant().document.0.chunks_exact(16) {
         assert!(!carried.windows(16).any(|bytes| bytes == part));
     }
+}
+
+/// What was met on the spot is known through the portal, and the other way round.
+#[tokio::test]
+async fn a_door_that_was_met_on_the_spot_knows_the_phone_through_the_portal() {
+    let mut world = World::new().await;
+    let near = Script::remembering(GATE, 1);
+    let far = Script {
+        interface: INTERFACE_RELAY,
+        ..near.clone()
+    };
+    let near = TestDoor::start(&world, near).await;
+    let far = TestDoor::start(&world, far).await;
+    let front = Front::start(world.wire.clone(), Some(far.address.clone()), false).await;
+    world.doors[0].stream_address = Some(near.address.clone());
+    let phone = world.signed_in_at(&front.url).await;
+    let on_the_spot = UnlockOptions {
+        carriers: vec![CarrierKind::Stream],
+        ..UnlockOptions::default()
+    };
+    for options in [&on_the_spot, &over_the_network(), &on_the_spot] {
+        phone.unlock(at(GATE), options, &|_| {}).await.unwrap();
+    }
+    let phases = |door: &TestDoor| -> Vec<Phase> {
+        let seen = door.seen.lock().unwrap();
+        seen.known.iter().map(|who| who.phase).collect()
+    };
+    assert_eq!(phases(&near), [Phase::Standard, Phase::Fast]);
+    assert_eq!(phases(&far), [Phase::Fast]);
 }
 
 #[tokio::test]

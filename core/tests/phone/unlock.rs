@@ -18,7 +18,7 @@ use crate::door::{Script, TestDoor, wants_all};
 use crate::world::{GATE, POOL, PROPERTY, Signer, World, at, change};
 
 /// A phone in step with a portal that says where the gate is.
-async fn phone_at(world: &mut World, address: &str) -> Arc<Phone> {
+pub(crate) async fn phone_at(world: &mut World, address: &str) -> Arc<Phone> {
     world.doors[0].stream_address = Some(address.to_owned());
     world.signed_in().await
 }
@@ -30,7 +30,10 @@ fn on_the_spot() -> UnlockOptions {
     }
 }
 
-async fn unlock(phone: &Phone, door: DoorId) -> (Result<Opened, Error>, Vec<UnlockEvent>) {
+pub(crate) async fn unlock(
+    phone: &Phone,
+    door: DoorId,
+) -> (Result<Opened, Error>, Vec<UnlockEvent>) {
     let events = Mutex::new(Vec::new());
     let outcome = phone
         .unlock(at(door), &on_the_spot(), &|event| {
@@ -141,7 +144,7 @@ async fn another_doors_valid_certificate_learns_nothing() {
     assert_eq!(seen.documents.len(), 1);
 }
 
-async fn told_nothing(world: &World, impostor: &TestDoor) {
+pub(crate) async fn told_nothing(world: &World, impostor: &TestDoor) {
     impostor.until(|seen| !seen.failures.is_empty()).await;
     let seen = impostor.seen.lock().unwrap();
     assert_eq!(seen.credentials, []);

@@ -16,6 +16,8 @@ open class JvmDeviceKey : DeviceKey {
 
     override fun protection() = Protection.HARDWARE
 
+    override fun needsPresence() = false
+
     override suspend fun create(label: String, usage: KeyUse): ByteArray {
         val generator = KeyPairGenerator.getInstance("EC")
         generator.initialize(ECGenParameterSpec("secp256r1"))

@@ -191,6 +191,8 @@ class PromptingDeviceKey : JvmDeviceKey() {
     @Volatile
     private var prompt: suspend () -> Unit = {}
 
+    override fun needsPresence() = true
+
     override suspend fun create(label: String, usage: KeyUse): ByteArray {
         if (usage == KeyUse.ACCESS) access += label
         return super.create(label, usage)
