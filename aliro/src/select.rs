@@ -32,16 +32,30 @@ pub fn parse_file_control(
     data: &[u8],
     application: &[u8; 9],
 ) -> Result<ProprietaryInformation, TlvError> {
+    let content = proprietary_of(data, application)?;
+    let content = content.ok_or(TlvError::Missing(PROPRIETARY))?;
+    // Lengths have one form only, so writing the header again gives the bytes
+    // that were sent.
+    let mut whole = Vec::with_capacity(content.len() + 3);
+    tlv::push(&mut whole, PROPRIETARY, content);
+    ProprietaryInformation::parse(&whole)
+}
+
+/// Whether the answer's data are those of this application, whatever it
+/// supports: what the step-up application says of versions does not count.
+///
+/// # Errors
+/// As [`parse_file_control`].
+pub fn check_application(data: &[u8], application: &[u8; 9]) -> Result<(), TlvError> {
+    proprietary_of(data, application).map(|_| ())
+}
+
+fn proprietary_of<'a>(data: &'a [u8], application: &[u8; 9]) -> Result<Option<&'a [u8]>, TlvError> {
     let [inner] = tlv::pick(data, [FILE_CONTROL])?;
     let inner = inner.ok_or(TlvError::Missing(FILE_CONTROL))?;
     let [name, proprietary] = tlv::pick(inner, [APPLICATION, PROPRIETARY])?;
     if name != Some(application) {
         return Err(TlvError::Missing(APPLICATION));
     }
-    let content = proprietary.ok_or(TlvError::Missing(PROPRIETARY))?;
-    // Lengths have one form only, so writing the header again gives the bytes
-    // that were sent.
-    let mut whole = Vec::with_capacity(content.len() + 3);
-    tlv::push(&mut whole, PROPRIETARY, content);
-    ProprietaryInformation::parse(&whole)
+    Ok(proprietary)
 }

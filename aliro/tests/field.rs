@@ -7,52 +7,12 @@ use std::sync::Arc;
 
 use aliro::apdu::Command;
 use aliro::channel::Channel;
-use aliro::command::{Policy, ReaderStatus, Signaling, StatusWord, ins, session_data};
+use aliro::command::{Policy, ReaderStatus, StatusWord, ins, session_data};
 use aliro::device::{self, Memory as _};
-use aliro::reader::{self, CertificateDelivery};
+use aliro::reader;
 use aliro::select::{EXPEDITED, STEP_UP};
 use common::tool::ToolReader;
-use common::{Field, Installation, Way, untouched};
-
-fn step_up(installation: &Installation) -> Field<'_> {
-    let mut field = installation.field();
-    field.disclosure.signaling = Signaling::ACCESS_DOCUMENT | Signaling::SELECT_STEP_UP;
-    field
-}
-
-#[test]
-fn a_changed_byte_in_any_apdu_never_ends_well() {
-    for delivery in [CertificateDelivery::LoadCert, CertificateDelivery::InAuth1] {
-        let installation = Installation {
-            delivery,
-            documents: Some((b"request".to_vec(), vec![0xd0; 300])),
-            ..Installation::new()
-        };
-        let honest = step_up(&installation).run(untouched);
-        assert!(honest.finished, "{honest:?}");
-        for (at, (command, answer)) in honest.apdus.iter().enumerate() {
-            for (way, apdu) in [(Way::ToDevice, command), (Way::ToReader, answer)] {
-                for byte in 0..apdu.len() {
-                    let seen = step_up(&installation).run(|number, which, apdu| {
-                        if (number, which) == (at, way) {
-                            apdu[byte] ^= 1;
-                        }
-                    });
-                    // One answer says nothing but its status: that of the
-                    // step-up SELECT, whose content no key depends on.
-                    let names_only = command[1] == ins::SELECT
-                        && at > 0
-                        && way == Way::ToReader
-                        && byte < answer.len() - 2;
-                    assert!(
-                        !seen.finished || names_only,
-                        "byte {byte} of {at}, {way:?}: {seen:?}"
-                    );
-                }
-            }
-        }
-    }
-}
+use common::{Installation, Way, untouched};
 
 #[test]
 fn failures_are_reported_once_and_with_the_right_word() {

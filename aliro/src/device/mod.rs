@@ -165,6 +165,9 @@ pub enum Event {
     /// The reader asks for documents: a plain DeviceRequest. Answer with
     /// [`Session::documents`].
     DocumentsRequested(Vec<u8>),
+    /// The reader has something for the credential issuer's back end or for an
+    /// application (value of tag AE).
+    Notified(Vec<u8>),
     /// The reader is done with the access protocol and ready for
     /// [`Session::rke_request`].
     AccessCompleted {

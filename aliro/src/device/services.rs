@@ -28,6 +28,16 @@ impl Services {
         }
     }
 
+    /// These mailboxes are offered from now on.
+    pub(super) fn offer_mailboxes(&mut self, mailboxes: Arc<dyn Mailboxes>) {
+        self.mailboxes = Some(mailboxes);
+    }
+
+    /// Notifications are taken from now on.
+    pub(super) fn take_notifications(&mut self) {
+        self.notifications = true;
+    }
+
     /// Another command came: an open mailbox session is dropped.
     pub fn interrupt(&mut self) {
         self.stage = Stage::default();

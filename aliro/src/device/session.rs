@@ -11,6 +11,7 @@ use crate::channel::{Channel, SealError, TAG_LENGTH};
 use crate::command::{ReaderStatus, ins};
 use crate::crypto::{CryptoError, Entropy, Signature};
 use crate::identifier::Interface;
+use crate::mailbox::Mailboxes;
 use crate::message::{
     AP_REQUEST, AP_RESPONSE, Action, ErrorCode, Flow, Message, Notification, Protocol,
     RESPONSE_TIME, clear_message,
@@ -86,6 +87,21 @@ impl Session {
         })
     }
 
+    /// Lets readers use these mailboxes, before *access protocol completed*.
+    /// (Say so in [`Disclosure::signaling`].)
+    #[must_use]
+    pub fn with_mailboxes(mut self, mailboxes: Arc<dyn Mailboxes>) -> Self {
+        self.transaction.services().offer_mailboxes(mailboxes);
+        self
+    }
+
+    /// Takes notifications, as [`Event::Notified`].
+    #[must_use]
+    pub fn with_notifications(mut self) -> Self {
+        self.transaction.services().take_notifications();
+        self
+    }
+
     /// Opens the remote keyless flow.
     ///
     /// # Errors
@@ -130,7 +146,7 @@ impl Session {
             None => message.payload.to_vec(),
             Some(channel) => match channel.open_message(&message) {
                 Ok(plain) => plain,
-                Err(_) => return self.give_up(Failure::Channel, None),
+                Err(_) => return self.give_up(Failure::Channel, Some(ErrorCode::Unknown)),
             },
         };
         match message.protocol {
@@ -288,7 +304,8 @@ impl Session {
                 if self.channel.is_none() {
                     self.channel = self.offered.take();
                 }
-                let events = self.answer(response);
+                let mut events = self.answer(response);
+                events.extend(exchange.notify.map(Event::Notified));
                 match exchange.status.filter(|status| !status.is_success()) {
                     Some(ReaderStatus(status)) => {
                         let refused = Failure::ReaderRefused(ReaderStatus(status));

@@ -82,6 +82,10 @@ impl Transaction {
         self
     }
 
+    pub(super) fn services(&mut self) -> &mut Services {
+        &mut self.services
+    }
+
     /// Takes one whole command. A fast phase is answered truly where
     /// `may_be_fast`.
     pub fn on_command(&mut self, command: &Command, may_be_fast: bool) -> Output {

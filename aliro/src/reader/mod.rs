@@ -141,11 +141,14 @@ pub enum Event {
     Sign(Vec<u8>),
     /// The device is known. Answer with [`Session::request_documents`] (after
     /// the standard phase), [`Session::prove`] (after the fast phase),
-    /// [`Session::complete`] or [`Session::refuse`].
+    /// [`Session::exchange`], [`Session::complete`] or [`Session::refuse`].
     Authenticated(Authenticated),
     /// The answer to [`Session::request_documents`]: a plain DeviceResponse.
     /// Go on as after [`Event::Authenticated`].
     Documents(Vec<u8>),
+    /// The answer to [`Session::exchange`]: what was read. Go on as after
+    /// [`Event::Authenticated`].
+    Exchanged(Vec<Vec<u8>>),
     /// *Access protocol completed* is among the messages sent just now: the
     /// reader is ready for requests.
     Completed,

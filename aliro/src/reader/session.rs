@@ -101,7 +101,7 @@ impl Session {
             None => message.payload.to_vec(),
             Some(channel) => match channel.open_message(&message) {
                 Ok(plain) => plain,
-                Err(_) => return self.give_up(Failure::Channel, None),
+                Err(_) => return self.give_up(Failure::Channel, Some(ErrorCode::Unknown)),
             },
         };
         match message.protocol {
@@ -128,7 +128,8 @@ impl Session {
     /// or a signature are needed. [`Event::Authenticated`] comes a second time.
     ///
     /// # Errors
-    /// [`OutOfTurn`] unless the device is known by the fast phase and undecided.
+    /// [`OutOfTurn`] unless the device is known by the fast phase, undecided, and
+    /// nothing was exchanged.
     pub fn prove(&mut self) -> Result<Vec<Event>, OutOfTurn> {
         self.undecided()?;
         let output = self.transaction.prove()?;
@@ -145,6 +146,17 @@ impl Session {
     pub fn request_documents(&mut self, request: &[u8]) -> Result<Vec<Event>, OutOfTurn> {
         self.undecided()?;
         let output = self.transaction.request_documents(request)?;
+        Ok(self.carry_out(output))
+    }
+
+    /// Exchanges mailbox commands and notifications; [`Event::Exchanged`] is the
+    /// answer. (A status ends the session: [`refuse`](Self::refuse).)
+    ///
+    /// # Errors
+    /// [`OutOfTurn`] unless the device is known and undecided.
+    pub fn exchange(&mut self, exchange: &ExchangeCommand) -> Result<Vec<Event>, OutOfTurn> {
+        self.undecided()?;
+        let output = self.transaction.exchange(exchange)?;
         Ok(self.carry_out(output))
     }
 
@@ -317,12 +329,13 @@ impl Session {
                 vec![Event::Authenticated(authenticated)]
             }
             Output::Documents(documents) => vec![Event::Documents(documents)],
-            Output::Exchanged(_) => {
-                match std::mem::replace(&mut self.stage, Stage::Running(Flow::Ranging)) {
-                    Stage::Completing(completed) => self.completed(Flow::Ranging, &completed),
-                    _ => self.give_up(Failure::OutOfOrder, Some(ErrorCode::Unknown)),
+            Output::Exchanged(read) => match &self.stage {
+                Stage::Completing(completed) => {
+                    let completed = completed.clone();
+                    self.completed(Flow::Ranging, &completed)
                 }
-            }
+                _ => vec![Event::Exchanged(read)],
+            },
             Output::Failed(failure) => self.report(failure),
         }
     }

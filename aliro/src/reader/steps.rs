@@ -180,6 +180,8 @@ impl AwaitingAuth0 {
 pub struct Recognised {
     must_sign: MustSign,
     channel: Channel,
+    /// Whether anything went through the channel: AUTH1 has no place after it.
+    exchanged: bool,
     ble: Secret,
 }
 
@@ -187,6 +189,12 @@ impl Recognised {
     /// The channel for BLE messages. Take it once: its counters begin at 1.
     pub fn message_channel(&self, versions: &keys::BleVersions) -> Channel {
         Channel::of_reader(keys::ble(&self.ble, versions))
+    }
+
+    /// Whether [`prove`](Self::prove) has a place still: a device takes AUTH1
+    /// only before the first EXCHANGE.
+    pub fn can_prove(&self) -> bool {
+        !self.exchanged
     }
 
     /// Goes on to AUTH1 in the same transaction: for documents, or for a
@@ -204,6 +212,7 @@ impl Recognised {
         exchange: &ExchangeCommand,
     ) -> Result<(Command, AwaitingExchange<Self>), StepFailure> {
         let command = exchange_command(&mut self.channel, exchange)?;
+        self.exchanged = true;
         let next = AwaitingExchange {
             step: self,
             reads: exchange.reads(),
@@ -260,6 +269,7 @@ impl MustSign {
         let recognised = Recognised {
             must_sign: self,
             channel: Channel::of_reader([keys.expedited_reader, keys.expedited_device]),
+            exchanged: false,
             ble: keys.ble,
         };
         AfterAuth0::Recognised(authenticated, recognised)

@@ -9,7 +9,7 @@ use crate::apdu::{Command, Exchange, Limits, Progress, Response};
 use crate::command::{ControlFlow, ExchangeCommand, ReaderStatus, Signaling, StatusWord, ins};
 use crate::crypto::{CryptoError, Entropy, Signature};
 use crate::proprietary::ProprietaryInformation;
-use crate::select::{EXPEDITED, STEP_UP, parse_file_control};
+use crate::select::{EXPEDITED, STEP_UP, check_application, parse_file_control};
 
 /// What a [`Terminal`] wants done, in the order given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +155,8 @@ impl Terminal {
     /// Goes on to the standard phase after the fast phase.
     ///
     /// # Errors
-    /// [`OutOfTurn`] unless the device is known by the fast phase.
+    /// [`OutOfTurn`] unless the device is known by the fast phase and nothing was
+    /// exchanged.
     pub fn prove(&mut self) -> Result<Vec<TerminalEvent>, OutOfTurn> {
         let output = self.transaction.prove()?;
         Ok(self.carry_out(output))
@@ -224,6 +225,9 @@ impl Terminal {
                 if response.status != StatusWord::OK {
                     let failure = Failure::DeviceStatus(response.status.0);
                     return self.fail(failure, ControlFlow::FAILURE);
+                }
+                if check_application(&response.data, &STEP_UP).is_err() {
+                    return self.fail(Failure::Malformed, ControlFlow::FAILURE);
                 }
                 match self.transaction.request_documents(&request) {
                     Ok(output) => self.carry_out(output),

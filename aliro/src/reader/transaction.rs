@@ -140,10 +140,11 @@ impl Transaction {
     /// Goes on to AUTH1 after the fast phase.
     ///
     /// # Errors
-    /// [`OutOfTurn`] unless the device is known by the fast phase alone.
+    /// [`OutOfTurn`] unless the device is known by the fast phase alone and
+    /// nothing was exchanged.
     pub fn prove(&mut self) -> Result<Output, OutOfTurn> {
         match self.take() {
-            State::Recognised(step) => Ok(self.after_auth0(step.prove())),
+            State::Recognised(step) if step.can_prove() => Ok(self.after_auth0(step.prove())),
             other => self.out_of_turn(other),
         }
     }

@@ -4,14 +4,16 @@
     reason = "each test binary uses its own part of this module"
 )]
 
+pub(crate) mod ending;
 pub(crate) mod mailbox;
+pub(crate) mod scenes;
 pub(crate) mod tool;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use aliro::certificate::{CertificateRequest, CompressedCertificate};
-use aliro::command::{ExchangeCommand, Policy, ReaderStatus};
+use aliro::command::{ExchangeCommand, Policy, ReaderStatus, Signaling};
 use aliro::crypto::{CryptoError, Entropy, Ephemeral, PublicKey, RingEntropy, Signature};
 use aliro::device::{
     self, Card, CardEvent, Credential, DeviceConfig, Disclosure, GroupBinding, Trust,
@@ -170,6 +172,8 @@ impl Installation {
             reader: reader::Session::new(self.reader_config(), &entropy).unwrap(),
             device: device::Session::new(self.device_config(), &entropy).unwrap(),
             chosen: hex::encode(self.identifier.sub),
+            exchanges: VecDeque::new(),
+            signaling: Signaling::default(),
             seen: Seen::default(),
         }
     }
@@ -182,6 +186,10 @@ pub(crate) struct Pair<'a> {
     pub(crate) device: device::Session,
     /// The certificate subject of the door that the user chose.
     pub(crate) chosen: String,
+    /// Exchanged before the end.
+    pub(crate) exchanges: VecDeque<ExchangeCommand>,
+    /// Announced beside the documents.
+    pub(crate) signaling: Signaling,
     pub(crate) seen: Seen,
 }
 
@@ -192,6 +200,9 @@ pub(crate) struct Seen {
     pub(crate) opened: usize,
     pub(crate) authenticated: Option<reader::Authenticated>,
     pub(crate) documents: Option<Vec<u8>>,
+    pub(crate) exchanged: Vec<Vec<Vec<u8>>>,
+    pub(crate) notified: Vec<Vec<u8>>,
+    pub(crate) phases: Vec<reader::Phase>,
     pub(crate) status: Option<ReaderState>,
     pub(crate) reader_failure: Option<reader::Failure>,
     pub(crate) device_failure: Option<device::Failure>,
@@ -242,19 +253,21 @@ impl Pair<'_> {
                 }
                 reader::Event::Authenticated(authenticated) => {
                     let fast = authenticated.phase == reader::Phase::Fast;
+                    self.seen.phases.push(authenticated.phase);
                     self.seen.authenticated = Some(authenticated);
                     match &self.installation.documents {
                         Some(_) if fast => self.reader.prove(),
                         Some((request, _)) => self.reader.request_documents(request),
-                        None => self
-                            .reader
-                            .complete(ReaderState::Secured, Reporting::ThisDevice),
+                        None => self.exchange_or_complete(),
                     }
                 }
                 reader::Event::Documents(documents) => {
                     self.seen.documents = Some(documents);
-                    self.reader
-                        .complete(ReaderState::Secured, Reporting::ThisDevice)
+                    self.exchange_or_complete()
+                }
+                reader::Event::Exchanged(read) => {
+                    self.seen.exchanged.push(read);
+                    self.exchange_or_complete()
                 }
                 reader::Event::RkeRequest { action } => {
                     assert_eq!(action, Action::Unsecure);
@@ -276,6 +289,15 @@ impl Pair<'_> {
         }
     }
 
+    fn exchange_or_complete(&mut self) -> Result<Vec<reader::Event>, reader::OutOfTurn> {
+        match self.exchanges.pop_front() {
+            Some(exchange) => self.reader.exchange(&exchange),
+            None => self
+                .reader
+                .complete(ReaderState::Secured, Reporting::ThisDevice),
+        }
+    }
+
     fn on_device(&mut self, events: Vec<device::Event>, wire: &mut VecDeque<(Way, Vec<u8>)>) {
         for event in events {
             let next = match event {
@@ -287,7 +309,9 @@ impl Pair<'_> {
                     let named = hex::encode(reader.identifier.sub);
                     if reader.certificate_subject() == Some(&self.chosen) && named == self.chosen {
                         let signed = Some(*b"2026-11-24T05:00:00Z");
-                        self.device.approve(Disclosure::documents(signed, None))
+                        let mut disclosure = Disclosure::documents(signed, None);
+                        disclosure.signaling = disclosure.signaling | self.signaling;
+                        self.device.approve(disclosure)
                     } else {
                         self.device.abort()
                     }
@@ -316,6 +340,10 @@ impl Pair<'_> {
                 }
                 device::Event::ThirdParty(payload) => {
                     self.seen.device_third_party.push(payload);
+                    continue;
+                }
+                device::Event::Notified(what) => {
+                    self.seen.notified.push(what);
                     continue;
                 }
                 device::Event::Failed(failure) => {

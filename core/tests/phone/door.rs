@@ -253,7 +253,7 @@ impl Conversation {
                                 .complete(ReaderState::Secured, Reporting::ThisDevice)
                                 .unwrap()
                         }
-                        Event::Completed => Vec::new(),
+                        Event::Completed | Event::Exchanged(_) => Vec::new(),
                         Event::ThirdParty(bytes) => match PrivateMessage::decode(&bytes).unwrap() {
                             PrivateMessage::Commit { attempt, replaces } => {
                                 commit = Some(attempt);

@@ -204,6 +204,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
                 }
                 Event::ThirdParty(bytes) => self.private(&bytes).await?,
                 Event::RkeRequest { action } => self.requested(action).await?,
+                // Nothing is asked of mailboxes here.
+                Event::Exchanged(_) => Vec::new(),
                 Event::Failed(why) => {
                     failure = Some(why);
                     Vec::new()

@@ -354,7 +354,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                 self.visit.failure = Some(failure);
                 Vec::new()
             }
-            Event::Busy | Event::Closed => Vec::new(),
+            Event::Notified(_) | Event::Busy | Event::Closed => Vec::new(),
         }
     }
 
