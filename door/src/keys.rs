@@ -21,11 +21,12 @@ pub enum KeyError {
     Damaged,
 }
 
-/// The reader key, which is Aliro's and signs all that this door says, the public half of the key that
-/// things are sealed to, and what seals the phones that it remembers.
+/// The reader key, which is Aliro's and signs all that this door says, the key that things are sealed to,
+/// and what seals the phones that it remembers.
 pub(crate) struct OwnKeys {
     reader: EcdsaKeyPair,
     reader_public: PublicKey,
+    sealing: SealingKey,
     sealing_public: PublicKey,
     phones: PhoneSeal,
 }
@@ -59,6 +60,7 @@ impl OwnKeys {
             reader_public,
             sealing_public: sealing.public().map_err(|_| KeyError::Damaged)?,
             phones: PhoneSeal::derived_from(&stored.sealing)?,
+            sealing,
         })
     }
 
@@ -84,5 +86,10 @@ impl OwnKeys {
     /// The sealing key's public half.
     pub(crate) fn sealing(&self) -> &PublicKey {
         &self.sealing_public
+    }
+
+    /// Opens what is sealed to this door.
+    pub(crate) fn opener(&self) -> &SealingKey {
+        &self.sealing
     }
 }

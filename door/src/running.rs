@@ -104,6 +104,7 @@ impl Running {
         let (open, closed) = mpsc::channel(1);
         let door = Door::new(env, keys, installed, inner, config.strike, open)?;
         let door = Arc::new(door);
+        door.go_on_with_bundle()?;
         let from_start = Mutex::new(Some(door.reports()));
         let (stop, stopped) = watch::channel(false);
         let carriers = Arc::new(Carriers::new(stopped.clone()));

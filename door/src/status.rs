@@ -5,14 +5,14 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use latchkey_protocol::commissioning::CommissioningCode;
-use latchkey_protocol::doorstate::{ListNumber, StatementNumbers};
+use latchkey_protocol::doorstate::{BundleNumber, ListNumber, StatementNumbers};
 use latchkey_protocol::ids::{DoorId, DoorNumber, Generation, PropertyId};
 
 use crate::controller::read_installed;
 use crate::door::{ClockReport, Door, DoorError, Installed, stored_clock};
 use crate::keys::OwnKeys;
 use crate::store::{
-    Counter, EventLog, Store, count_passes, counter, installed_package, iterations,
+    Counter, EventLog, Store, applied_bundle, count_passes, counter, installed_package, iterations,
     revocation_number, statement_numbers, stored_keys,
 };
 
@@ -27,6 +27,8 @@ pub struct Status {
     pub clock: ClockReport,
     /// How far it has come in both series of statements.
     pub statements: StatementNumbers,
+    /// The bundle that it has applied.
+    pub bundle: BundleNumber,
     /// The revocation list that it obeys.
     pub list: ListNumber,
     /// The highest iteration that it has accepted.
@@ -100,6 +102,7 @@ impl Status {
             place: installed.map(Place::from),
             clock,
             statements: statement_numbers(connection)?,
+            bundle: applied_bundle(connection)?,
             list: revocation_number(connection)?,
             iteration: iterations(connection)?
                 .iter()
@@ -146,6 +149,11 @@ impl fmt::Display for Status {
             f,
             "statements    {} for all doors, {} for this one (epoch {})",
             numbers.all, numbers.own, numbers.epoch
+        )?;
+        writeln!(
+            f,
+            "bundle        {} (epoch {})",
+            self.bundle.number, self.bundle.epoch
         )?;
         writeln!(
             f,

@@ -9,7 +9,7 @@ use latchkey_protocol::doorstate::StatementNumbers;
 use latchkey_protocol::ids::PassId;
 use latchkey_protocol::pass::SignedPass;
 use latchkey_protocol::private::Page;
-use latchkey_protocol::revocation::{RevocationList, Taken};
+use latchkey_protocol::revocation::{RevocationList, RevocationView, Taken};
 use latchkey_protocol::statement::{Body, Statement, Step};
 use rusqlite::Transaction;
 
@@ -143,7 +143,7 @@ pub(crate) fn keep_first(
     Ok(())
 }
 
-fn keep_body(
+pub(super) fn keep_body(
     tx: &Transaction<'_>,
     installed: &Installed,
     statement: &Statement,
@@ -154,7 +154,7 @@ fn keep_body(
         Body::DoorSettings(_) => keep_setting(tx, Setting::Door, bytes)?,
         Body::LogKey(_) => keep_setting(tx, Setting::LogKey, bytes)?,
         Body::Pass(signed) => match verify_pass(signed, installed) {
-            Some((id, until)) => keep_pass(tx, id, &signed.to_bytes(), until)?,
+            Some((id, until)) => keep_pass(tx, id, &signed.to_bytes(), until, statement.number)?,
             // The issuer signed the statement around it: its number counts, and nothing opens.
             None => tracing::warn!("a statement holds a pass that does not verify"),
         },
@@ -162,7 +162,7 @@ fn keep_body(
     Ok(())
 }
 
-fn verify_pass(signed: &SignedPass, installed: &Installed) -> Option<(PassId, u32)> {
+pub(super) fn verify_pass(signed: &SignedPass, installed: &Installed) -> Option<(PassId, u32)> {
     let pass = installed.verify_pass(signed)?;
     Some((pass.id, pass.until))
 }
@@ -179,33 +179,50 @@ fn take_list(
         return Ok(false);
     };
     raise_bound(&mut inner.clock, env, list.signed());
-    let mut revoked = inner.knowledge.revoked.clone();
-    match revoked.take(list.clone()) {
-        Taken::Newest | Taken::Beside => {}
-        Taken::Known => return Ok(false),
-        Taken::Full => {
-            tracing::error!("more revocation lists than a property can have");
-            return Ok(false);
-        }
-    }
+    let Some(revoked) = with_list(&inner.knowledge.revoked, &list) else {
+        return Ok(false);
+    };
     let clock = inner.clock_to_save(env);
     inner.store.write(|tx| {
-        keep_revocations(tx, revoked.lists())?;
-        for credential in &list.content().credentials {
-            forget_document(tx, credential)?;
-        }
-        // Whoever came by a key that is withdrawn or changed has to sign again.
-        for phone in remembered_phones(tx)? {
-            if revoked.revokes_element(phone.element).is_some() {
-                forget_phone(tx, &phone.credential)?;
-            }
-        }
+        keep_list(tx, &revoked, &list)?;
         crate::store::save_clock(tx, &clock)?;
         Ok::<_, DoorError>(())
     })?;
     inner.knowledge.revoked = revoked;
     tracing::info!(number = ?list.number(), "a newer revocation list");
     Ok(true)
+}
+
+/// What is withdrawn once this list is obeyed; none when it says nothing new.
+pub(super) fn with_list(revoked: &RevocationView, list: &RevocationList) -> Option<RevocationView> {
+    let mut revoked = revoked.clone();
+    match revoked.take(list.clone()) {
+        Taken::Newest | Taken::Beside => Some(revoked),
+        Taken::Known => None,
+        Taken::Full => {
+            tracing::error!("more revocation lists than a property can have");
+            None
+        }
+    }
+}
+
+/// Stores what is withdrawn since this list came.
+pub(super) fn keep_list(
+    tx: &Transaction<'_>,
+    revoked: &RevocationView,
+    list: &RevocationList,
+) -> Result<(), DoorError> {
+    keep_revocations(tx, revoked.lists())?;
+    for credential in &list.content().credentials {
+        forget_document(tx, credential)?;
+    }
+    // Whoever came by a key that is withdrawn or changed has to sign again.
+    for phone in remembered_phones(tx)? {
+        if revoked.revokes_element(phone.element).is_some() {
+            forget_phone(tx, &phone.credential)?;
+        }
+    }
+    Ok(())
 }
 
 /// The time is not before what was signed by the issuer and verified here.
@@ -217,7 +234,7 @@ pub(crate) fn raise_bound(clock: &mut DoorClock, env: &Env, signed: i64) {
 }
 
 impl Knowledge {
-    fn obey(&mut self, body: Body) {
+    pub(super) fn obey(&mut self, body: Body) {
         match body {
             Body::Settings(settings) => self.settings = Some(settings),
             Body::DoorSettings(settings) => self.door_settings = settings,

@@ -3,17 +3,19 @@
 use aliro::crypto::PublicKey;
 use aliro::document::{Iterations, TrustedIssuers};
 use latchkey_protocol::clock::DoorClock;
-use latchkey_protocol::doorstate::{ListNumber, StatementNumbers};
+use latchkey_protocol::doorstate::{BundleNumber, ListNumber, StatementNumbers};
 use latchkey_protocol::private::PageAssembler;
 use latchkey_protocol::revocation::{RevocationList, RevocationView};
 use latchkey_protocol::rules::{Calendar, Holidays, Offsets, OffsetsError, Span};
 use latchkey_protocol::statement::{Body, DoorSettings, PropertySettings, SignedStatement};
 
+use super::bundle::Assembly;
 use super::strangers::Strangers;
 use super::{Door, Installed};
 use crate::engine::World;
 use crate::store::{
-    Setting, Store, StoreError, iterations, revocation_documents, setting, statement_numbers,
+    Setting, Store, StoreError, applied_bundle, iterations, revocation_documents, setting,
+    statement_numbers,
 };
 
 /// Behind the door's lock.
@@ -21,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) clock: DoorClock,
     pub(crate) knowledge: Knowledge,
+    /// The bundle that phones are bringing.
+    pub(crate) incoming: Option<Assembly>,
     /// Pages of a revocation list that phones have brought so far.
     pub(crate) pages: PageAssembler,
     /// Of whom the log takes a measured number.
@@ -40,6 +44,8 @@ pub(crate) struct Knowledge {
     pub(crate) log_key: Option<PublicKey>,
     /// How far both series have come.
     pub(crate) numbers: StatementNumbers,
+    /// The bundle that was applied last.
+    pub(crate) bundle: BundleNumber,
     /// What is withdrawn.
     pub(crate) revoked: RevocationView,
     /// The highest iteration of each issuer.
@@ -58,10 +64,12 @@ impl Inner {
         installed: &Installed,
     ) -> Result<Self, StoreError> {
         let knowledge = Knowledge::load(&store, installed)?;
+        let incoming = Assembly::load(&store, installed)?;
         Ok(Self {
             store,
             clock,
             knowledge,
+            incoming,
             pages: PageAssembler::new(),
             strangers: Strangers::default(),
             asked_for: None,
@@ -98,6 +106,7 @@ impl Knowledge {
             door_settings: DoorSettings::default(),
             log_key: None,
             numbers: statement_numbers(connection)?,
+            bundle: applied_bundle(connection)?,
             revoked: RevocationView::new(),
             iterations: iterations(connection)?,
             trusted,

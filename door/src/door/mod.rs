@@ -1,6 +1,8 @@
 //! One door at work: what it knows, behind one lock, and what all its faces (streams, the line to
 //! the portal, the code reader) ask of it.
 
+mod bundle;
+mod carry;
 mod feed;
 mod gesture;
 mod inner;
@@ -11,6 +13,7 @@ mod reading;
 mod state;
 mod strangers;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use latchkey_protocol::doorlink::{DoorEvent, FromDoor, VERSIONS};
@@ -18,6 +21,7 @@ use latchkey_protocol::ids::DoorId;
 use latchkey_protocol::proof::{DoorSignIn, NONCE_LEN};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use carry::FIRST_PHONE_SESSION;
 pub(crate) use feed::{keep_first, raise_bound};
 pub(crate) use gesture::{Gesture, Ruling, Settled};
 pub(crate) use inner::Inner;
@@ -72,6 +76,8 @@ pub(crate) struct Door {
     /// Held from the decision until the lock has moved: one gesture at a time.
     moving: Mutex<()>,
     line: Line,
+    /// Numbers the sessions of phones.
+    sessions: AtomicU64,
     news: watch::Sender<News>,
     reports: broadcast::Sender<Report>,
     /// Dropped last, when the store is closed: whoever listens knows that the folder is free.
@@ -102,6 +108,7 @@ impl Door {
             known,
             moving: Mutex::new(()),
             line: Line::default(),
+            sessions: AtomicU64::new(FIRST_PHONE_SESSION),
             news: watch::Sender::default(),
             reports: broadcast::Sender::new(REPORTS),
             _open: open,
@@ -130,6 +137,11 @@ impl Door {
 
     pub(crate) fn line(&self) -> &Line {
         &self.line
+    }
+
+    /// A number for a session with a phone, never used again.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn news(&self) -> watch::Receiver<News> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use latchkey_protocol::doorstate::{BundleNumber, ClockState, DoorState, SignedDoorState};
+use latchkey_protocol::doorstate::{ClockState, DoorState, SignedDoorState};
 
 use super::{Door, DoorError};
 use crate::store::{Counter, advance};
@@ -34,7 +34,7 @@ impl Door {
             battery: None,
             counter,
             leases: Vec::new(),
-            bundle: BundleNumber::default(),
+            bundle: inner.knowledge.bundle,
         };
         drop(inner);
         let payload = state.payload();

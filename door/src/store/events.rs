@@ -54,6 +54,17 @@ pub(crate) fn mark_events_kept(tx: &Transaction<'_>, up_to: u64) -> Result<(), S
     Ok(())
 }
 
+/// How far the log reaches: the portal keeps all up to the first number, and the second is the last entry.
+pub(crate) fn log_reach(connection: &Connection) -> Result<(u64, u64), StoreError> {
+    // A table that was emptied still knows its last number.
+    Ok(connection.query_row(
+        "SELECT coalesce((SELECT min(sequence) - 1 FROM events WHERE kept = 0), last), last
+         FROM (SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'events')",
+        [],
+        |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))),
+    )?)
+}
+
 /// How many events there are, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EventLog {

@@ -5,6 +5,7 @@
 //! after the power was cut. A `&Transaction` is the proof that several writes become one.
 
 mod attempts;
+mod bundles;
 mod codes;
 mod counters;
 mod documents;
@@ -24,12 +25,16 @@ pub(crate) use attempts::{
     Attempt, AttemptState, forget_attempts_before, keep_attempt, known_attempt, mark_moved,
     replace_attempt,
 };
+pub(crate) use bundles::{
+    applied_bundle, forget_incoming, incoming, incoming_body, incoming_pages, keep_applied_bundle,
+    keep_incoming, keep_page, refuse_incoming,
+};
 pub(crate) use codes::{accept_code, forget_codes, last_accepted};
 pub(crate) use counters::{Counter, advance, counter, raise};
 pub(crate) use documents::{
     CachedDocument, cached_document, forget_document, forget_documents_ended, keep_document,
 };
-pub(crate) use events::{EventLog, log_event, mark_events_kept, unkept_events};
+pub(crate) use events::{EventLog, log_event, log_reach, mark_events_kept, unkept_events};
 pub(crate) use installed::{install, installed_package};
 pub(crate) use keys::{StoredKeys, keep_keys, stored_keys};
 pub(crate) use persistent::{
@@ -37,8 +42,8 @@ pub(crate) use persistent::{
 };
 pub use schema::SECRET_COLUMNS;
 pub(crate) use series::{
-    Setting, count_passes, forget_passes, forget_passes_ended, keep_pass, keep_setting,
-    keep_statement_numbers, known_pass, setting, statement_numbers,
+    Setting, count_passes, forget_passes, forget_passes_ended, forget_passes_up_to, keep_pass,
+    keep_setting, keep_statement_numbers, known_pass, setting, statement_numbers,
 };
 pub(crate) use signed::{
     SavedBattery, SavedClock, iterations, keep_iterations, keep_revocations, revocation_documents,

@@ -15,7 +15,7 @@ pub const SECRET_COLUMNS: &[(&str, &str)] = &[
     ("persistent_keys", "sealed"),
 ];
 
-const MIGRATIONS: &[M<'static>] = &[M::up(FIRST), M::up(REMEMBERED_PHONES)];
+const MIGRATIONS: &[M<'static>] = &[M::up(FIRST), M::up(REMEMBERED_PHONES), M::up(LOCK_SYNC)];
 
 const FIRST: &str = "
     CREATE TABLE own_keys (
@@ -121,6 +121,30 @@ const REMEMBERED_PHONES: &str = "
         element BLOB NOT NULL,
         -- The credential's public key and the key that both sides remember, see `seal.rs`.
         sealed BLOB NOT NULL
+    ) STRICT;
+    ";
+
+const LOCK_SYNC: &str = "
+    -- The number of the statement that told of the pass, in the series for all doors.
+    ALTER TABLE passes ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+
+    -- The bundle that was applied last.
+    CREATE TABLE bundle (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        epoch INTEGER NOT NULL,
+        number INTEGER NOT NULL
+    ) STRICT;
+
+    -- The bundle that phones are bringing: its signed header, and the pages of its sealed body. refused: it
+    -- was whole, and this door could not obey it.
+    CREATE TABLE incoming_bundle (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        header BLOB NOT NULL,
+        refused INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE incoming_page (
+        page INTEGER PRIMARY KEY,
+        bytes BLOB NOT NULL
     ) STRICT;
     ";
 

@@ -102,25 +102,32 @@ pub(crate) fn known_pass(
         .optional()?)
 }
 
-/// Keeps a pass, in place of an earlier statement of it.
+/// Keeps a pass that the statement of this number told of, in place of an earlier statement of it.
 pub(crate) fn keep_pass(
     tx: &Transaction<'_>,
     pass: PassId,
     statement: &[u8],
     until: u32,
+    number: u64,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO passes (pass, statement, ends_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (pass) DO UPDATE
-             SET statement = excluded.statement, ends_at = excluded.ends_at",
-        params![pass.as_bytes(), statement, until],
+        "INSERT INTO passes (pass, statement, ends_at, number) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (pass) DO UPDATE SET statement = excluded.statement,
+             ends_at = excluded.ends_at, number = excluded.number
+             WHERE passes.number <= excluded.number",
+        params![pass.as_bytes(), statement, until, to_sql(number)],
     )?;
     Ok(())
 }
 
 /// A new epoch states again which passes stand.
 pub(crate) fn forget_passes(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    tx.execute("DELETE FROM passes", [])?;
+    forget_passes_up_to(tx, u64::MAX)
+}
+
+/// Forgets the passes that statements up to this number told of.
+pub(crate) fn forget_passes_up_to(tx: &Transaction<'_>, number: u64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM passes WHERE number <= ?1", [to_sql(number)])?;
     Ok(())
 }
 

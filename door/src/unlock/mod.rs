@@ -3,6 +3,7 @@
 
 mod carriers;
 mod hello;
+mod lock_sync;
 mod session;
 mod wire;
 

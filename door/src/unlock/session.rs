@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::carriers::Visitor;
 use super::wire::Wire;
-use super::{Carrier, hello};
+use super::{Carrier, hello, lock_sync};
 use crate::door::{Commit, Door, DoorError, SessionMemory, Settled};
 
 /// How long a phone may take to open, and for each thing that it carries.
@@ -102,8 +102,11 @@ where
             until: door.env().clock.monotonic() + PATIENCE,
         },
         brought: false,
+        known: false,
+        number: door.next_session(),
     };
     let outcome = phone.run().await;
+    door.end_session(phone.number);
     phone.wire.close().await;
     if let Err(Ended::Aliro(Failure::NotAuthenticated(_))) = outcome {
         door.note_stranger(carrier.means(), Reason::Unknown).await?;
@@ -113,7 +116,7 @@ where
 
 /// How far a phone has come, and until when (monotonic) it may take for the next thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Who is it?
     Proving { until: Duration },
     /// The door waits for the commit.
@@ -124,21 +127,25 @@ enum Stage {
     Over,
 }
 
-struct Phone<'a, S> {
-    door: Arc<Door>,
+pub(super) struct Phone<'a, S> {
+    pub(super) door: Arc<Door>,
     carrier: Carrier,
     visitor: &'a Visitor<'a>,
     wire: Wire<S>,
-    session: Session,
+    pub(super) session: Session,
     memory: Arc<SessionMemory>,
     credential: Option<PublicKey>,
     /// Why the document that the phone gave is not believed.
     refusal: Option<Reason>,
     /// The gesture that the next request belongs to.
     pending: Option<(AttemptId, Vec<AttemptId>)>,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// Whether the phone brought something that may have changed the door's state.
     brought: bool,
+    /// Whether the credential has shown a grant here, now or before.
+    pub(super) known: bool,
+    /// Of this session: what the door asks in it is answered in it alone.
+    pub(super) number: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
@@ -227,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
         }
         self.credential = Some(device.credential);
         if self.door.remembers(device.credential).await? {
-            self.visitor.is_known();
+            self.is_known();
         }
         match self.door.asks_for_document(device).await? {
             Some(request) => Ok(self.session.request_documents(&request)?),
@@ -239,9 +246,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
         let credential = self.credential.ok_or(OutOfTurn)?;
         self.refusal = self.door.take_documents(credential, response).await?;
         if self.refusal.is_none() {
-            self.visitor.is_known();
+            self.is_known();
         }
         self.complete()
+    }
+
+    fn is_known(&mut self) {
+        self.known = true;
+        self.visitor.is_known();
     }
 
     /// Whether the credential may do anything is decided at the commit, so that its holder hears
@@ -278,12 +290,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
             (PrivateMessage::Done, Stage::Ready { .. } | Stage::Answered { .. }) => {
                 self.part().await
             }
+            (message, Stage::Ready { .. } | Stage::Answered { .. })
+                if lock_sync::belongs(&message) =>
+            {
+                self.lock_sync(message).await
+            }
             _ => Err(Ended::Private),
         }
     }
 
     /// A phone that brings something has time for the next piece; the commit's limit stands.
-    fn brought(&mut self) -> Vec<Event> {
+    pub(super) fn brought(&mut self) -> Vec<Event> {
         self.brought = true;
         if matches!(self.stage, Stage::Answered { .. }) {
             self.stage = self.answered();
@@ -291,7 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
         Vec::new()
     }
 
-    fn answered(&self) -> Stage {
+    pub(super) fn answered(&self) -> Stage {
         Stage::Answered {
             until: self.door.env().clock.monotonic() + PATIENCE,
         }

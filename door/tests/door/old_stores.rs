@@ -20,6 +20,7 @@ use crate::property::{Door, Property, START, env};
 #[rstest]
 #[case::first(include_str!("stores/v1.sql"))]
 #[case::remembered_phones(include_str!("stores/v2.sql"))]
+#[case::lock_sync(include_str!("stores/v3.sql"))]
 #[tokio::test]
 async fn a_store_of_every_version_opens_and_has_forgotten_nothing(#[case] dump: &str) {
     let code = |label| {

@@ -13,11 +13,13 @@ use aliro::identifier::{Interface, ReaderIdentifier};
 use aliro::keys::BleVersions;
 use aliro::message::{Action, MessageBuffer, ReaderState};
 use aliro::proprietary::ProprietaryInformation;
-use latchkey_protocol::doorstate::{ListNumber, SignedDoorState};
+use latchkey_protocol::doorstate::{BundleNumber, ListNumber, SignedDoorState};
 use latchkey_protocol::grant::{GrantRequest, KeyAt, Lifetime, Place, Rights, prepare};
 use latchkey_protocol::hello::{Answer, ClientHello, INTERFACE_STREAM, Parsed, ServerHello};
 use latchkey_protocol::ids::{AttemptId, DoorId, DoorNumber, ElementId, PropertyId};
-use latchkey_protocol::private::{Outcome, Page, PrivateMessage, ResultRecord};
+use latchkey_protocol::private::{
+    BundlePage, LogParcel, Needs, Outcome, Page, PrivateMessage, ResultRecord,
+};
 use latchkey_protocol::rules::{AccessRules, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -36,6 +38,8 @@ pub(crate) struct Phone {
     /// What it brings along.
     list: Vec<u8>,
     statements: Vec<Vec<u8>>,
+    /// What it carries of lock sync.
+    pub(crate) carries: Carries,
     /// The gesture of the next visit.
     pub(crate) attempt: AttemptId,
     pub(crate) replaces: Vec<AttemptId>,
@@ -93,6 +97,73 @@ impl Memory for Met {
     }
 }
 
+/// Answers a nonce.
+pub(crate) type AnswersTime = Box<dyn Fn([u8; 16]) -> Vec<u8> + Send + Sync>;
+
+/// What a phone with the right to it carries to and from a door.
+#[derive(Default)]
+pub(crate) struct Carries {
+    /// A bundle.
+    pub(crate) bundle: Option<Sealed>,
+    /// A receipt for the log.
+    pub(crate) receipt: Option<Vec<u8>>,
+    /// Whether it takes the log along.
+    pub(crate) takes_log: bool,
+    /// Whether it has come for that alone, and opens nothing.
+    pub(crate) only: bool,
+    /// What the pages are in place of those that belong to the header.
+    pub(crate) pages: Option<Vec<BundlePage>>,
+    /// Answers the door's question for the time.
+    pub(crate) time: Option<AnswersTime>,
+}
+
+/// A bundle as it travels.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub(crate) number: BundleNumber,
+    pub(crate) header: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Sealed {
+    /// All its pages.
+    pub(crate) fn pages(&self) -> Vec<BundlePage> {
+        BundlePage::cut(self.number, &self.body, None).collect()
+    }
+}
+
+impl Carries {
+    fn anything(&self) -> bool {
+        self.bundle.is_some() || self.receipt.is_some() || self.takes_log || self.time.is_some()
+    }
+
+    /// What it says to a door that needs this.
+    fn answers(&self, needs: &Needs) -> Vec<PrivateMessage> {
+        let mut messages = Vec::new();
+        if let (Some(answer), Some(nonce)) = (&self.time, needs.time) {
+            messages.push(PrivateMessage::Time(answer(nonce)));
+        }
+        messages.extend(self.receipt.clone().map(PrivateMessage::LogReceipt));
+        if let Some(bundle) = &self.bundle {
+            let known = needs.assembling.as_ref();
+            let known = known.filter(|known| known.number == bundle.number);
+            let missing = known.map(|known| &known.missing[..]);
+            messages.push(PrivateMessage::BundleHeader(bundle.header.clone()));
+            let pages = match &self.pages {
+                Some(pages) => pages.clone(),
+                None => BundlePage::cut(bundle.number, &bundle.body, missing).collect(),
+            };
+            messages.extend(pages.into_iter().map(PrivateMessage::BundlePage));
+        }
+        messages.push(if self.takes_log {
+            PrivateMessage::TakeLog { after: 0 }
+        } else {
+            PrivateMessage::Done
+        });
+        messages
+    }
+}
+
 /// What somebody on the way does to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tamper {
@@ -114,6 +185,10 @@ pub(crate) struct Visit {
     /// Whether it had to sign.
     pub(crate) signed: bool,
     pub(crate) failure: Option<Failure>,
+    /// How far the door had come, as it said itself.
+    pub(crate) needs: Option<Needs>,
+    /// What the phone took along of its log.
+    pub(crate) log: Vec<LogParcel>,
     /// How many messages it sent, and how long each was.
     pub(crate) sent: usize,
     pub(crate) lengths: Vec<usize>,
@@ -142,6 +217,7 @@ impl Phone {
             interface: INTERFACE_STREAM,
             list: Vec::new(),
             statements: Vec::new(),
+            carries: Carries::default(),
             attempt: AttemptId(attempt),
             replaces: Vec::new(),
             boasts: None,
@@ -187,6 +263,11 @@ impl Phone {
 
     pub(crate) fn with_statements(mut self, statements: Vec<Vec<u8>>) -> Self {
         self.statements = statements;
+        self
+    }
+
+    pub(crate) fn carries(mut self, carries: Carries) -> Self {
+        self.carries = carries;
         self
     }
 
@@ -334,6 +415,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                     proved.send(()).unwrap();
                     return Vec::new();
                 }
+                if self.phone.carries.only {
+                    return self.say([PrivateMessage::Carry]);
+                }
                 let commit = PrivateMessage::Commit {
                     attempt: self.phone.attempt,
                     replaces: self.phone.replaces.clone(),
@@ -364,6 +448,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                 let state = record.state.as_ref().expect("the door's state");
                 self.visit.state = Some(SignedDoorState::from_bytes(state).unwrap());
                 self.visit.record = Some(record);
+                if self.phone.carries.anything() {
+                    return self.say([PrivateMessage::Carry]);
+                }
                 let list = ListNumber {
                     epoch: 1,
                     version: 99,
@@ -371,11 +458,19 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
                 let pages = Page::cut(list, &self.phone.list).into_iter();
                 let pages = pages.map(PrivateMessage::RevocationPage);
                 let statements = PrivateMessage::statements(self.phone.statements.iter().cloned());
-                let brought = pages.chain(statements).chain([PrivateMessage::Done]);
-                brought
-                    .flat_map(|message| self.session.send_third_party(&message.encode()).unwrap())
-                    .collect()
+                self.say(pages.chain(statements).chain([PrivateMessage::Done]))
             }
+            PrivateMessage::Needs(needs) => {
+                let answers = self.phone.carries.answers(&needs);
+                self.visit.needs = Some(*needs);
+                self.say(answers)
+            }
+            PrivateMessage::Log(Some(parcel)) => {
+                let after = parcel.up_to;
+                self.visit.log.push(parcel);
+                self.say([PrivateMessage::TakeLog { after }])
+            }
+            PrivateMessage::Log(None) => self.say([PrivateMessage::Done]),
             PrivateMessage::State(state) => {
                 self.visit.state = Some(SignedDoorState::from_bytes(&state).unwrap());
                 Vec::new()
@@ -383,6 +478,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
             PrivateMessage::Done => vec![Event::Closed],
             other => panic!("a door does not say {other:?}"),
         }
+    }
+
+    fn say(&mut self, messages: impl IntoIterator<Item = PrivateMessage>) -> Vec<Event> {
+        messages
+            .into_iter()
+            .flat_map(|message| self.session.send_third_party(&message.encode()).unwrap())
+            .collect()
     }
 
     async fn send(&mut self, mut message: Vec<u8>) {

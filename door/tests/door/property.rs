@@ -7,10 +7,12 @@ use aliro::certificate::CertificateRequest;
 use aliro::crypto::{PublicKey, Signature};
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_door::{Controller, Env, Jammed, Release, RunConfig, Running, Strike};
-use latchkey_env::{Clock as _, OffsetClock, SystemRandom, VirtualClock};
+use latchkey_env::{Clock as _, OffsetClock, SystemRandom, VirtualClock, random_array};
+use latchkey_protocol::bundle::{Content, Draft, Header, SignedHeader, Unsigned};
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer, TimeChallenge};
 use latchkey_protocol::commissioning::{Offer, Package, certificate_subject};
+use latchkey_protocol::doorstate::BundleNumber;
 use latchkey_protocol::ids::{BudgetId, DoorId, DoorNumber, Generation, PropertyId};
 use latchkey_protocol::pass::{Pass, SignedPass};
 use latchkey_protocol::revocation::Revocations;
@@ -19,6 +21,9 @@ use latchkey_protocol::statement::{Addressee, Body, PropertySettings, SignedStat
 use ring::rand::SystemRandom as RingRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use tempfile::TempDir;
+
+use crate::guest::Guest;
+use crate::phone::Sealed;
 
 /// A Tuesday.
 pub(crate) const START: &str = "2026-11-24T09:00:00Z";
@@ -54,7 +59,7 @@ impl Key {
 
 pub(crate) struct Property {
     pub(crate) id: PropertyId,
-    pub(crate) issuer: Key,
+    pub(crate) issuer: Arc<Key>,
     pub(crate) reader_ca: Key,
     /// The truth.
     pub(crate) clock: VirtualClock,
@@ -75,7 +80,7 @@ impl Property {
         };
         let mut property = Self {
             id: PropertyId([0x11; 16]),
-            issuer: Key::new(),
+            issuer: Arc::new(Key::new()),
             reader_ca: Key::new(),
             clock,
             offsets: Offsets::new("Test/One", "2026a", span, OFFSET, []).unwrap(),
@@ -91,6 +96,66 @@ impl Property {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// Seals and signs what holds at a door now.
+    pub(crate) fn bundle(&self, door: &Door, number: u64, content: Content) -> Sealed {
+        let all = self.statements.len() as u64;
+        self.bundle_of(door, number, all, content)
+    }
+
+    /// The same, standing for the statements up to `all`.
+    pub(crate) fn bundle_of(&self, door: &Door, number: u64, all: u64, content: Content) -> Sealed {
+        self.seal(
+            &door.sealing_key,
+            &Draft {
+                property: self.id,
+                door: door.id,
+                generation: door.generation,
+                number: BundleNumber { epoch: 1, number },
+                all,
+                own: 0,
+                content,
+            },
+        )
+    }
+
+    /// One with this guest's pass, for this controller's name and under that key.
+    pub(crate) fn bundle_for(
+        &self,
+        key: &PublicKey,
+        door: DoorId,
+        generation: Generation,
+        number: u64,
+        guest: &Guest,
+    ) -> Sealed {
+        self.seal(
+            key,
+            &Draft {
+                property: self.id,
+                door,
+                generation,
+                number: BundleNumber { epoch: 1, number },
+                all: 1,
+                own: 0,
+                content: Content {
+                    passes: vec![(1, guest.signed.clone())],
+                    ..Content::default()
+                },
+            },
+        )
+    }
+
+    fn seal(&self, key: &PublicKey, draft: &Draft) -> Sealed {
+        let sealed = draft.seal(key, random_array(&SystemRandom));
+        let Unsigned { header, body } = sealed.unwrap();
+        let payload = header.payload();
+        let signature = self.issuer.sign(&Header::to_be_signed(&payload));
+        Sealed {
+            number: draft.number,
+            header: SignedHeader::new(payload, signature).to_bytes(),
+            body,
+        }
     }
 
     /// States something for all doors: the next of the series.
@@ -139,20 +204,38 @@ impl Property {
     }
 
     pub(crate) fn time(&self, door: DoorId, challenge: TimeChallenge) -> Vec<u8> {
-        let payload = TimeAnswer {
-            property: self.id,
-            door,
-            nonce: challenge.nonce,
-            unix_ms: self.now().timestamp_millis().cast_unsigned(),
+        self.time_signer(door)(challenge.nonce)
+    }
+
+    /// Answers a door's questions for the time at the moment when they are asked.
+    pub(crate) fn time_signer(&self, door: DoorId) -> impl Fn([u8; 16]) -> Vec<u8> + use<> {
+        let (property, issuer, clock) = (self.id, self.issuer.clone(), self.clock.clone());
+        move |nonce| {
+            let payload = TimeAnswer {
+                property,
+                door,
+                nonce,
+                unix_ms: clock.now().timestamp_millis().cast_unsigned(),
+            }
+            .payload();
+            let signature = issuer.sign(&TimeAnswer::to_be_signed(&payload));
+            SignedTimeAnswer::new(payload, signature).to_bytes()
         }
-        .payload();
-        let signature = self.issuer.sign(&TimeAnswer::to_be_signed(&payload));
-        SignedTimeAnswer::new(payload, signature).to_bytes()
     }
 
     /// What the portal hands to the controller that made this offer.
     pub(crate) fn package(&self, door: DoorId, number: DoorNumber, offer: &Offer) -> Package {
-        let generation = Generation(1);
+        self.package_of(door, number, Generation(1), offer)
+    }
+
+    /// The same for a controller that takes the place of another.
+    pub(crate) fn package_of(
+        &self,
+        door: DoorId,
+        number: DoorNumber,
+        generation: Generation,
+        offer: &Offer,
+    ) -> Package {
         let request = CertificateRequest::new(offer.reader_key)
             .subject(&certificate_subject(door, generation))
             .unwrap();
@@ -188,6 +271,11 @@ impl Recorder {
         self.releases.lock().unwrap().len()
     }
 
+    /// How long the last opening was to take.
+    pub(crate) fn last_pulse(&self) -> Duration {
+        self.releases.lock().unwrap().last().unwrap().pulse
+    }
+
     pub(crate) fn jam(&self, jammed: bool) {
         self.jammed
             .store(jammed, std::sync::atomic::Ordering::SeqCst);
@@ -207,11 +295,13 @@ impl Strike for Recorder {
 /// A door with a controller at work.
 pub(crate) struct Door {
     pub(crate) id: DoorId,
+    pub(crate) generation: Generation,
     pub(crate) folder: TempDir,
     /// Its oscillator.
     pub(crate) clock: OffsetClock,
     pub(crate) strike: Arc<Recorder>,
     pub(crate) reader_key: PublicKey,
+    pub(crate) sealing_key: PublicKey,
     pub(crate) running: Running,
 }
 
@@ -222,6 +312,20 @@ impl Door {
     }
 
     pub(crate) async fn with(property: &Property, number: u16, config: RunConfig) -> Self {
+        Self::put(property, number, Generation(1), config).await
+    }
+
+    /// The controller that took the place of the door's first.
+    pub(crate) async fn replacing_the_first(property: &Property) -> Self {
+        Self::put(property, 7, Generation(2), RunConfig::default()).await
+    }
+
+    async fn put(
+        property: &Property,
+        number: u16,
+        generation: Generation,
+        config: RunConfig,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let clock = OffsetClock::new(Arc::new(property.clock.clone()), TimeDelta::zero());
         let mut id = [0xd0; 12];
@@ -229,7 +333,7 @@ impl Door {
         let (id, number) = (DoorId(id), DoorNumber(number));
         let mut controller = Controller::create(folder.path(), env(&clock)).unwrap();
         let offer = controller.offer().unwrap().verify().unwrap();
-        let package = property.package(id, number, &offer);
+        let package = property.package_of(id, number, generation, &offer);
         let installed = controller
             .install(&serde_json::to_string(&package).unwrap())
             .unwrap();
@@ -239,10 +343,12 @@ impl Door {
         let running = start(controller, &strike, config).await;
         Self {
             id,
+            generation,
             folder,
             clock,
             strike,
             reader_key,
+            sealing_key: offer.sealing_key,
             running,
         }
     }

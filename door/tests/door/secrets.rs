@@ -21,7 +21,7 @@ const PUBLIC_COLUMNS: &[(&str, &[&str])] = &[
     ("counters", &["name", "value"]),
     ("series", &["id", "epoch", "all_doors", "own"]),
     ("settings", &["name", "statement"]),
-    ("passes", &["pass", "statement", "ends_at"]),
+    ("passes", &["pass", "statement", "ends_at", "number"]),
     ("accepted_codes", &["pass", "issued", "accepted_at"]),
     (
         "documents",
@@ -35,6 +35,10 @@ const PUBLIC_COLUMNS: &[(&str, &[&str])] = &[
         &["attempt", "subject", "state", "event", "at_ms"],
     ),
     ("events", &["sequence", "body", "opened", "kept"]),
+    ("bundle", &["id", "epoch", "number"]),
+    // Sealed to the key that stands beside it, which is among the secret ones.
+    ("incoming_bundle", &["id", "header", "refused"]),
+    ("incoming_page", &["page", "bytes"]),
     ("persistent_keys", &["sequence", "credential", "element"]),
 ];
 

@@ -1,0 +1,555 @@
+//! Bundles that phones bring to a door without a network, and the log that they take along.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use latchkey_door::RunConfig;
+use latchkey_env::{SystemRandom, random_array};
+use latchkey_protocol::bundle::{Content, PAGE};
+use latchkey_protocol::doorlog::{Parcel, Receipt, SignedParcel, SignedReceipt};
+use latchkey_protocol::doorstate::{BundleNumber, DoorState, StatementNumbers};
+use latchkey_protocol::ids::Generation;
+use latchkey_protocol::pass::{DoorSet, Pass};
+use latchkey_protocol::revocation::Revocations;
+use latchkey_protocol::rules::Reason;
+use latchkey_protocol::sealing::SealingKey;
+use latchkey_protocol::statement::{Addressee, Body, DoorSettings, SignedStatement};
+
+use crate::guest::Guest;
+use crate::phone::{Carries, Phone, Sealed, Visit, denied};
+use crate::property::{DAY, Door, Key, Property};
+
+pub(crate) fn with(bundle: Sealed) -> Carries {
+    Carries {
+        bundle: Some(bundle),
+        ..Carries::default()
+    }
+}
+
+fn state(visit: &Visit, door: &Door) -> DoorState {
+    let state = visit.state.as_ref().expect("the door's state");
+    state.verify(&door.reader_key).unwrap()
+}
+
+async fn scanned(door: &Door, guest: &Guest, property: &Property) -> Option<Reason> {
+    // Each code is newer than the last.
+    property.clock.advance(Duration::from_millis(100));
+    let answer = door.running.scan(&guest.short(property.now())).await;
+    answer.unwrap().reason
+}
+
+/// What a bundle says of these guests, whose statements have these numbers.
+fn passes(guests: &[(u64, &Guest)]) -> Content {
+    Content {
+        passes: guests
+            .iter()
+            .map(|(number, guest)| (*number, guest.signed.clone()))
+            .collect(),
+        ..Content::default()
+    }
+}
+
+fn number(number: u64) -> BundleNumber {
+    BundleNumber { epoch: 1, number }
+}
+
+/// Guest by guest it would have been two statements; the bundle stands for both, and says so.
+#[tokio::test]
+async fn a_bundle_makes_known_what_statements_told_and_withdraws_what_they_do_not_say_any_more() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let (stays, goes, new) = (
+        Guest::new(&property, "{}"),
+        Guest::new(&property, "{}"),
+        Guest::new(&property, "{}"),
+    );
+    let told = vec![
+        property.state(Body::Pass(stays.signed.clone())),
+        property.state(Body::Pass(goes.signed.clone())),
+    ];
+    let phone = Phone::resident(&property, "{}").with_statements(told);
+    phone.visit(&door).await;
+    assert_eq!(scanned(&door, &goes, &property).await, None);
+    assert_eq!(
+        scanned(&door, &new, &property).await,
+        Some(Reason::NotYetAtThisDoor)
+    );
+
+    property.state(Body::Pass(new.signed.clone()));
+    let list = property.revoke(Revocations {
+        passes: [goes.pass.id].into(),
+        ..Revocations::default()
+    });
+    let content = Content {
+        revocations: Some(list),
+        ..passes(&[(2, &stays), (4, &new)])
+    };
+    let bundle = property.bundle(&door, 1, content);
+    let staff = Phone::resident(&property, "{}").carries(with(bundle));
+    let visit = staff.visit(&door).await;
+    let state = state(&visit, &door);
+    assert_eq!(state.bundle, number(1));
+    let numbers = StatementNumbers {
+        epoch: 1,
+        all: 4,
+        own: 0,
+    };
+    assert_eq!(state.statements, numbers);
+    assert_eq!(state.list.version, 1);
+    assert_eq!(scanned(&door, &stays, &property).await, None);
+    assert_eq!(scanned(&door, &new, &property).await, None);
+    // Not known any more, and its long code says who withdrew it.
+    property.clock.advance(Duration::from_millis(100));
+    let answer = door.running.scan(&goes.long(property.now())).await;
+    assert_eq!(answer.unwrap().reason, Some(Reason::Revoked));
+
+    // All of it survives a loss of power.
+    let door = door.restart(true, RunConfig::default()).await;
+    let status = door.running.status().await.unwrap();
+    assert_eq!((status.bundle, status.passes), (number(1), 2));
+    assert_eq!(scanned(&door, &new, &property).await, None);
+}
+
+/// Held back until it is old, a bundle changes nothing: neither when a newer one was there, nor against
+/// statements that came later by themselves.
+#[tokio::test]
+async fn an_old_bundle_held_back_revives_nothing() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let (gone, narrowed) = (Guest::new(&property, "{}"), Guest::new(&property, "{}"));
+    let told = vec![
+        property.state(Body::Pass(gone.signed.clone())),
+        property.state(Body::Pass(narrowed.signed.clone())),
+    ];
+    let old = passes(&[(2, &gone), (3, &narrowed)]);
+    let (first, second) = (
+        property.bundle(&door, 1, old.clone()),
+        property.bundle(&door, 2, old),
+    );
+    let newer = property.bundle(&door, 3, passes(&[(3, &narrowed)]));
+    let staff = Phone::resident(&property, "{}").carries(with(newer));
+    staff.visit(&door).await;
+    assert_eq!(
+        scanned(&door, &gone, &property).await,
+        Some(Reason::NotYetAtThisDoor)
+    );
+    for held_back in [first, second] {
+        let visit = Phone::resident(&property, "{}").carries(with(held_back));
+        let state = state(&visit.visit(&door).await, &door);
+        assert_eq!(state.bundle, number(3));
+    }
+    // Nor do the statements that it stands for, held back as well.
+    let phone = Phone::resident(&property, "{}").with_statements(told);
+    assert_eq!(state(&phone.visit(&door).await, &door).statements.all, 3);
+    assert_eq!(
+        scanned(&door, &gone, &property).await,
+        Some(Reason::NotYetAtThisDoor)
+    );
+
+    // A bundle that never arrived, and stands for less than the door has heard since.
+    let held_back = property.bundle_of(&door, 4, 3, passes(&[(2, &gone), (3, &narrowed)]));
+    let nowhere = property.sign_pass(&Pass {
+        doors: DoorSet::of([]),
+        ..narrowed.pass.clone()
+    });
+    let later = property.statement(Addressee::All, 4, Body::Pass(nowhere));
+    let list = property.revoke(Revocations {
+        passes: [gone.pass.id].into(),
+        ..Revocations::default()
+    });
+    let phone = Phone::resident(&property, "{}")
+        .carrying(&list)
+        .with_statements(vec![later]);
+    assert_eq!(state(&phone.visit(&door).await, &door).statements.all, 4);
+    let late = Phone::resident(&property, "{}").carries(with(held_back));
+    let state = state(&late.visit(&door).await, &door);
+    assert_eq!((state.bundle, state.statements.all), (number(4), 4));
+    assert_eq!(
+        scanned(&door, &narrowed, &property).await,
+        Some(Reason::WrongDoor),
+        "the later statement stands"
+    );
+    let revoked = Some(Reason::Revoked);
+    assert_eq!(scanned(&door, &gone, &property).await, revoked);
+}
+
+#[tokio::test]
+async fn settings_of_a_bundle_replace_those_before_it_and_no_later_ones() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let pulse = |ms| Body::DoorSettings(DoorSettings { relay_pulse_ms: ms });
+    let short = property.state(pulse(1000));
+    let long = property.state(pulse(9000));
+    let content = |statement: &[u8]| Content {
+        statements: vec![SignedStatement::from_bytes(statement).unwrap()],
+        ..Content::default()
+    };
+    let first = property.bundle_of(&door, 1, 2, content(&short));
+    let staff = Phone::resident(&property, "{}").carries(with(first));
+    staff.visit(&door).await;
+    assert_eq!(pulse_of(&door, &property, 1).await, 1000);
+    let phone = Phone::resident(&property, "{}").with_statements(vec![long]);
+    phone.visit(&door).await;
+    assert_eq!(pulse_of(&door, &property, 2).await, 9000);
+    let second = property.bundle_of(&door, 2, 2, content(&short));
+    let staff = Phone::resident(&property, "{}").carries(with(second));
+    assert_eq!(state(&staff.visit(&door).await, &door).bundle, number(2));
+    assert_eq!(pulse_of(&door, &property, 3).await, 9000);
+    // A door without a calendar would let nobody in: what a bundle does not say of settings stays.
+    let ranged = Phone::resident(&property, r#"{"range": {"until": "2026-12-01"}}"#);
+    assert_eq!(denied(&ranged.visit(&door).await), None);
+}
+
+async fn pulse_of(door: &Door, property: &Property, gesture: u8) -> u128 {
+    let phone = Phone::resident(property, "{}").gesture(gesture);
+    assert_eq!(denied(&phone.visit(door).await), None);
+    door.strike.last_pulse().as_millis()
+}
+
+#[tokio::test]
+async fn a_replaced_controllers_bundle_is_nothing_to_the_new_one() {
+    let property = Property::new();
+    let first = Door::new(&property).await;
+    let second = Door::replacing_the_first(&property).await;
+    assert_eq!(first.id, second.id);
+    let guest = Guest::new(&property, "{}");
+    for old in [
+        property.bundle(&first, 9, passes(&[(1, &guest)])),
+        // Sealed to the right key, under the generation before.
+        property.bundle_for(&second.sealing_key, first.id, first.generation, 9, &guest),
+    ] {
+        let staff = Phone::resident(&property, "{}").carries(with(old));
+        let visit = staff.visit(&second).await;
+        assert_eq!(state(&visit, &second).bundle, BundleNumber::default());
+        assert_eq!(visit.needs.unwrap().generation, Generation(2));
+    }
+    let new = property.bundle(&second, 10, passes(&[(1, &guest)]));
+    let staff = Phone::resident(&property, "{}").carries(with(new));
+    assert_eq!(
+        state(&staff.visit(&second).await, &second).bundle,
+        number(10)
+    );
+    assert_eq!(scanned(&second, &guest, &property).await, None);
+}
+
+/// Another door's carrier, its thief, or the whole property's phones: what is sealed to one door is noise
+/// to all others.
+#[tokio::test]
+async fn a_bundle_for_one_door_tells_another_nothing() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let other = Door::with(&property, 8, RunConfig::default()).await;
+    let guest = Guest::new(&property, "{}");
+    let bundle = property.bundle(&door, 1, passes(&[(1, &guest)]));
+    let staff = Phone::resident(&property, "{}").carries(with(bundle.clone()));
+    let visit = staff.visit(&other).await;
+    assert_eq!(state(&visit, &other).bundle, BundleNumber::default());
+
+    // Said to be for the other: the key it is sealed to is not there.
+    let disguised = property.bundle_for(&door.sealing_key, other.id, other.generation, 1, &guest);
+    let mut phone = Phone::resident(&property, "{}").carries(with(disguised));
+    phone.grant(&property, 8, "{}");
+    let visit = phone.visit(&other).await;
+    assert_eq!(state(&visit, &other).bundle, BundleNumber::default());
+    // It is not asked for again.
+    let again = phone.gesture(2).visit(&other).await.needs.unwrap();
+    assert_eq!(again.assembling.unwrap().missing, Vec::<u16>::new());
+
+    let carried = [bundle.header, bundle.body].concat();
+    let secrets = [
+        guest.pass.id.0.to_vec(),
+        guest.pass.code_key.x().to_vec(),
+        guest.signed.to_bytes()[..24].to_vec(),
+    ];
+    for secret in secrets {
+        let shown = carried.windows(secret.len()).any(|part| part == secret);
+        assert!(!shown, "{secret:x?}");
+    }
+}
+
+/// Pages out of order, twice, of another bundle, changed, or without a header: only those that the issuer
+/// signed at their place count, and only whole.
+#[tokio::test]
+async fn pages_count_at_their_place_alone() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let guests: Vec<_> = (0..60).map(|_| Guest::new(&property, "{}")).collect();
+    for guest in &guests {
+        property.state(Body::Pass(guest.signed.clone()));
+    }
+    let numbered = |guests: &[Guest]| {
+        let numbers = (2u64..)
+            .zip(guests)
+            .map(|(number, guest)| (number, guest.signed.clone()));
+        Content {
+            passes: numbers.collect(),
+            ..Content::default()
+        }
+    };
+    let bundle = property.bundle(&door, 1, numbered(&guests));
+    let other = property.bundle(&door, 2, numbered(&guests[1..]));
+    let count = bundle.body.len().div_ceil(PAGE);
+    assert!(count > 2, "{count} pages");
+
+    let bring = async |bundle: &Sealed, pages: Vec<_>, gesture: u8| {
+        let carries = Carries {
+            pages: Some(pages),
+            ..with(bundle.clone())
+        };
+        let phone = Phone::resident(&property, "{}").gesture(gesture);
+        let visit = phone.carries(carries).visit(&door).await;
+        state(&visit, &door).bundle
+    };
+    let nothing = BundleNumber::default();
+    // Another bundle's under this one's number.
+    let mut mixed = bundle.pages();
+    mixed[1].bytes = other.pages()[1].bytes.clone();
+    assert_eq!(bring(&bundle, mixed, 1).await, nothing);
+    // A changed one, and two that changed places.
+    let mut changed = bundle.pages();
+    changed[1].bytes[17] ^= 1;
+    assert_eq!(bring(&bundle, changed, 2).await, nothing);
+    let mut swapped = bundle.pages();
+    swapped[1].index = 2;
+    swapped[2].index = 1;
+    assert_eq!(bring(&bundle, swapped, 3).await, nothing);
+    // The missing one alone makes it whole; whatever comes twice counts once.
+    let mut rest = bundle.pages();
+    rest.reverse();
+    rest.push(rest[0].clone());
+    assert_eq!(bring(&bundle, rest, 4).await, number(1));
+    let status = door.running.status().await.unwrap();
+    assert_eq!(status.passes, 60);
+    // Pages of a bundle that nobody has announced.
+    assert_eq!(bring(&bundle, other.pages(), 5).await, number(1));
+}
+
+/// Statements may be for this door and rightly signed, and still have no place in a bundle.
+#[tokio::test]
+async fn a_bundle_that_cannot_be_obeyed_whole_changes_nothing() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let elsewhere = Property::new();
+    let guest = Guest::new(&property, "{}");
+    let stranger = Guest::new(&elsewhere, "{}");
+    property.state(Body::Pass(guest.signed.clone()));
+    let statement = |addressee, number, body| {
+        let bytes = property.statement(addressee, number, body);
+        SignedStatement::from_bytes(&bytes).unwrap()
+    };
+    let pulse = || Body::DoorSettings(DoorSettings { relay_pulse_ms: 77 });
+    let one_statement = |statement| Content {
+        statements: vec![statement],
+        ..passes(&[(2, &guest)])
+    };
+    let unfit = [
+        passes(&[(2, &stranger)]),
+        passes(&[(3, &guest)]),
+        one_statement(statement(Addressee::All, 3, pulse())),
+        one_statement(statement(Addressee::Door(door.id), 1, pulse())),
+        one_statement(statement(
+            Addressee::All,
+            2,
+            Body::Pass(guest.signed.clone()),
+        )),
+        Content {
+            revocations: Some(b"no list".to_vec()),
+            ..passes(&[(2, &guest)])
+        },
+    ];
+    for (content, at) in unfit.into_iter().zip(1u8..) {
+        let bundle = property.bundle(&door, at.into(), content.clone());
+        let staff = Phone::resident(&property, "{}").carries(with(bundle));
+        let state = state(&staff.visit(&door).await, &door);
+        assert_eq!(
+            (state.bundle, state.statements.all),
+            (BundleNumber::default(), 1),
+            "{content:?}"
+        );
+        let status = door.running.status().await.unwrap();
+        assert_eq!(status.passes, 0);
+    }
+    let good = property.bundle(&door, 9, passes(&[(2, &guest)]));
+    let staff = Phone::resident(&property, "{}").carries(with(good));
+    assert_eq!(state(&staff.visit(&door).await, &door).bundle, number(9));
+}
+
+/// Who carries need not open: no commit, no event, and no commit behind it either.
+#[tokio::test]
+async fn somebody_without_a_key_for_the_door_brings_a_bundle_and_opens_nothing() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let guest = Guest::new(&property, "{}");
+    let bundle = property.bundle(&door, 1, passes(&[(1, &guest)]));
+    let carries = Carries {
+        only: true,
+        takes_log: true,
+        ..with(bundle)
+    };
+    let visit = Phone::stranger(&property)
+        .carries(carries)
+        .visit(&door)
+        .await;
+    assert_eq!(state(&visit, &door).bundle, number(1));
+    assert!(visit.record.is_none() && visit.lock.is_none());
+    assert_eq!(door.strike.count(), 0);
+    assert_eq!(scanned(&door, &guest, &property).await, None);
+}
+
+/// The log goes out sealed, again and again, until a receipt says that it is kept; a receipt of others
+/// changes nothing.
+#[tokio::test]
+async fn the_log_is_handed_out_until_a_receipt_covers_it() {
+    let mut property = Property::new();
+    let portal = SealingKey::from_seed(&random_array(&SystemRandom));
+    property.state(Body::LogKey(portal.public().unwrap()));
+    let door = Door::new(&property).await;
+    for gesture in 0..150 {
+        let phone = Phone::resident(&property, "{}").gesture(gesture);
+        assert_eq!(denied(&phone.visit(&door).await), None);
+    }
+    let takes_log = || Carries {
+        takes_log: true,
+        ..Carries::default()
+    };
+    let open = |visit: &Visit| -> Vec<Parcel> {
+        let parcels = visit.log.iter().map(|parcel| {
+            let opened = SignedParcel::open(&parcel.sealed, property.id, &portal).unwrap();
+            let opened = opened.verify(&door.reader_key).unwrap();
+            assert_eq!(opened.up_to, parcel.up_to);
+            opened
+        });
+        parcels.collect()
+    };
+    let first = Phone::resident(&property, "{}").carries(takes_log());
+    let parcels = open(&first.visit(&door).await);
+    assert!(parcels.len() > 2, "{} parcels", parcels.len());
+    let mut after = 0;
+    for parcel in &parcels {
+        assert_eq!(parcel.after, after, "without a gap");
+        after = parcel.up_to;
+    }
+    // The visit itself stands in it, too.
+    assert_eq!(after, 151);
+    let ids = |parcels: &[Parcel]| -> Vec<_> {
+        let events = parcels.iter().flat_map(|parcel| &parcel.events);
+        events.map(|event| event.id).collect()
+    };
+    let all = ids(&parcels);
+
+    // Another phone, after a loss of power: all of it once more, whoever took it before.
+    let door = door.restart(true, RunConfig::default()).await;
+    let second = Phone::resident(&property, "{}").carries(takes_log());
+    let open = |visit: &Visit| -> Vec<Parcel> {
+        let parcels = visit.log.iter().map(|parcel| {
+            let opened = SignedParcel::open(&parcel.sealed, property.id, &portal).unwrap();
+            opened.verify(&door.reader_key).unwrap()
+        });
+        parcels.collect()
+    };
+    let again = ids(&open(&second.visit(&door).await));
+    assert_eq!(again[..151], all[..]);
+    assert_eq!(again.len(), 152);
+
+    let receipt = |signer: &Key, generation, up_to| {
+        let payload = Receipt {
+            property: property.id,
+            door: door.id,
+            generation: Generation(generation),
+            up_to,
+        }
+        .payload();
+        let signature = signer.sign(&Receipt::to_be_signed(&payload));
+        SignedReceipt::new(payload, signature).to_bytes()
+    };
+    let bring = async |receipt, gesture| {
+        let carries = Carries {
+            receipt: Some(receipt),
+            ..takes_log()
+        };
+        let phone = Phone::resident(&property, "{}").gesture(gesture);
+        open(&phone.carries(carries).visit(&door).await)
+    };
+    for forged in [
+        receipt(&property.reader_ca, 1, 152),
+        receipt(&property.issuer, 2, 152),
+    ] {
+        assert_eq!(bring(forged, 1).await[0].after, 0);
+    }
+    let rest = bring(receipt(&property.issuer, 1, 151), 2).await;
+    assert_eq!((rest[0].after, rest[0].up_to), (151, 155));
+    // An earlier receipt takes nothing back.
+    let rest = bring(receipt(&property.issuer, 1, 40), 3).await;
+    assert_eq!((rest[0].after, rest[0].up_to), (151, 156));
+    let status = door.running.status().await.unwrap();
+    assert_eq!((status.events, status.unreported), (156, 5));
+}
+
+#[tokio::test]
+async fn whoever_has_shown_no_grant_takes_no_log() {
+    let mut property = Property::new();
+    let portal = SealingKey::from_seed(&random_array(&SystemRandom));
+    property.state(Body::LogKey(portal.public().unwrap()));
+    let door = Door::new(&property).await;
+    Phone::resident(&property, "{}").visit(&door).await;
+    let carries = || Carries {
+        takes_log: true,
+        only: true,
+        ..Carries::default()
+    };
+    let stranger = Phone::stranger(&property).carries(carries());
+    assert!(stranger.visit(&door).await.log.is_empty());
+    let known = Phone::resident(&property, "{}").carries(carries());
+    assert_eq!(known.visit(&door).await.log.len(), 1);
+}
+
+/// The time comes by challenge only, through a phone that is online there: its answer to this session's
+/// nonce counts once, and no other does.
+#[tokio::test]
+async fn a_phone_that_is_online_brings_the_time() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    property.clock.advance(DAY);
+    let door = door.restart(false, RunConfig::default()).await;
+    assert!(door.running.status().await.unwrap().clock.unsure);
+    let ranged = || Phone::resident(&property, r#"{"range": {"until": "2026-12-01"}}"#);
+    let unsure = Some(Reason::ClockUnsure);
+    assert_eq!(denied(&ranged().visit(&door).await), unsure);
+
+    let signer = property.time_signer(door.id);
+    let asked = Arc::new(Mutex::new([0; 16]));
+    let hears = asked.clone();
+    let carries = Carries {
+        time: Some(Box::new(move |nonce| {
+            *hears.lock().unwrap() = nonce;
+            b"nothing".to_vec()
+        })),
+        ..Carries::default()
+    };
+    ranged().carries(carries).visit(&door).await;
+    // An answer to another session's question.
+    let late = signer(*asked.lock().unwrap());
+    let carries = Carries {
+        time: Some(Box::new(move |_| late.clone())),
+        ..Carries::default()
+    };
+    ranged().carries(carries).visit(&door).await;
+    assert!(door.running.status().await.unwrap().clock.unsure);
+
+    let carries = Carries {
+        time: Some(Box::new(signer)),
+        ..Carries::default()
+    };
+    let visit = ranged().carries(carries).visit(&door).await;
+    assert!(visit.needs.unwrap().time.is_some());
+    let clock = door.running.status().await.unwrap().clock;
+    assert!(!clock.unsure && clock.at == property.now(), "{clock:?}");
+    assert_eq!(denied(&ranged().visit(&door).await), None);
+    // One that is sure of its time does not ask.
+    let carries = Carries {
+        takes_log: true,
+        ..Carries::default()
+    };
+    let visit = ranged().carries(carries).visit(&door).await;
+    assert_eq!(visit.needs.unwrap().time, None);
+}
