@@ -73,8 +73,8 @@ pub trait DeviceKey: Send + Sync {
 
     /// Whether an access credential signs only for somebody who is there: the platform asks for a
     /// fingerprint, or signs while the device is unlocked and not else. Every door then gets a signature;
-    /// else one that has met this phone may know it again without. Does not throw.
-    fn needs_presence(&self) -> bool;
+    /// else one that has met this phone may know it again without. One that throws here counts as *yes*.
+    fn needs_presence(&self) -> Result<bool, KeystoreError>;
 
     /// Makes a key, durable when this returns, in place of one of the same label. The public key: 65
     /// bytes uncompressed (SEC 1, section 2.3.3).
@@ -120,7 +120,7 @@ impl core_keys::DeviceKeys for ForeignKeys {
     }
 
     fn needs_presence(&self) -> bool {
-        self.0.needs_presence()
+        self.0.needs_presence().unwrap_or(true)
     }
 
     async fn create(

@@ -342,7 +342,8 @@ impl<'a> Gesture<'a> {
     }
 
     /// After the answer: neither this one nor those that it replaced are open any more. A door that has
-    /// opened has remembered this phone, and one that says that it is withdrawn has forgotten it.
+    /// opened has remembered this phone, and one that says that it is withdrawn has forgotten it. Where the
+    /// person has to be there, nothing is kept of times when that was not so.
     fn settle(&self, conversation: &Conversation<'_>, answered: &Answered) -> Result<(), Error> {
         let met = conversation.acquaintance();
         let property = self.plan.at.property;
@@ -354,14 +355,9 @@ impl<'a> Gesture<'a> {
                 (Outcome::Opened { .. }, Some((record, key))) => {
                     tx.put_reader(property, &record, &key)?;
                 }
-                (
-                    Outcome::Denied {
-                        reason: Reason::Revoked,
-                        ..
-                    },
-                    _,
-                ) => tx.delete_reader(property, self.plan.at.door)?,
-                _ => {}
+                (Outcome::Opened { .. }, None) if self.plan.remembers => {}
+                (Outcome::Denied { reason, .. }, _) if reason != Reason::Revoked => {}
+                _ => tx.delete_reader(property, self.plan.at.door)?,
             }
             Ok(())
         })

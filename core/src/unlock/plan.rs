@@ -57,6 +57,7 @@ impl Plan {
     /// [`Error::Denied`] when no key on this phone is for this door, [`Error::Invalid`] when the door is
     /// not known here.
     pub(super) fn read(context: &Context, at: DoorRef) -> Result<Self, Error> {
+        let remembers = !context.shared.keys.needs_presence();
         context.shared.wallet.read(|tx| {
             let record = tx.property(at.property)?.ok_or(Invalid::Property)?;
             let held = Holdings::of(context, tx, record)?.ok_or(Invalid::Door)?;
@@ -100,7 +101,6 @@ impl Plan {
             if withdrawn(revocation.as_ref(), &held, &own)? {
                 return Err(denied(Reason::Revoked));
             }
-            let remembers = !context.shared.keys.needs_presence();
             let met = match remembers {
                 true => recalled(tx, at.property, &door, &own, held.now)?,
                 false => None,
