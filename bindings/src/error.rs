@@ -182,9 +182,11 @@ impl From<inner::Error> for LatchkeyError {
                 what: invalid(&what),
             },
             inner::Error::Refused(problem) => match problem.problem_type() {
-                Some(ProblemType::Internal | ProblemType::SignerUnavailable) => {
-                    Self::PortalFailed { detail }
-                }
+                Some(
+                    ProblemType::Internal
+                    | ProblemType::SignerUnavailable
+                    | ProblemType::StoreUnavailable,
+                ) => Self::PortalFailed { detail },
                 kind => Self::Refused {
                     why: refusal(kind),
                     detail,

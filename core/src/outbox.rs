@@ -234,6 +234,7 @@ fn is_for_later(problem: &Problem) -> bool {
         Some(
             ProblemType::TooManyRequests
             | ProblemType::SignerUnavailable
+            | ProblemType::StoreUnavailable
             | ProblemType::Internal
             | ProblemType::UseDpopNonce,
         ) => true,

@@ -42,7 +42,7 @@ pub(crate) async fn woken(
     use tokio::sync::broadcast::error::RecvError;
     loop {
         match wakes.recv().await {
-            Ok(wake) if wanted(wake) => return true,
+            Ok(wake) if wanted(wake) || wake == Wake::Anything => return true,
             Ok(_) => {}
             Err(RecvError::Lagged(_)) => return true,
             Err(RecvError::Closed) => return false,

@@ -8,6 +8,7 @@ use latchkey_protocol::ids::PropertyId;
 use crate::fault::Fault;
 use crate::model::{audit, property};
 use crate::running::{StartError, open};
+use crate::store::Database;
 
 /// The audit chain of a property.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,16 +21,17 @@ pub struct AuditChain {
     pub broken_at: Option<i64>,
 }
 
-/// Walks the chains of all properties in a data folder.
+/// Walks the chains of all properties in a database.
 ///
 /// # Errors
 /// [`StartError`] when the database does not open or read.
 pub async fn audit_chains(
     data: &Path,
+    database: &Database,
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Vec<AuditChain>, StartError> {
-    let (store, _) = open(data, clock, random)?;
+    let (store, _) = open(data, database, clock, random).await?;
     let mut chains = Vec::new();
     for id in store.read(|tx| Ok::<_, Fault>(property::all(tx)?)).await? {
         let check = store.read(move |tx| {

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::notify::MailRoute;
 use crate::running::{Config, Portal, Tls};
+use crate::store::{Database, DatabaseError};
 use crate::{create_property, property_file};
 
 /// The server that keys are issued from.
@@ -33,19 +34,55 @@ pub enum Command {
     #[command(subcommand)]
     Property(PropertyCommand),
     /// Check the audit chain of every property, row by row.
-    Audit {
-        /// Folder of the database.
-        #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
-        data: PathBuf,
-    },
+    Audit(Place),
+}
+
+/// Where the portal's data are.
+#[derive(Clone, clap::Args)]
+pub struct Place {
+    /// Folder of the signer and, unless `--database` names another, the database.
+    #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
+    pub data: PathBuf,
+    /// A PostgreSQL for the data, such as `postgres://user:password@host/name`, which any number of instances may
+    /// share. Unless it is on this machine, it is spoken to in TLS.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "LATCHKEY_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+    /// Certificates (PEM) that sign the PostgreSQL's; without them, the public authorities.
+    #[arg(long, value_name = "FILE", requires = "database")]
+    pub database_ca: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Place {
+    // The database's address may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("data", &self.data)
+            .field("database", &self.database.as_ref().map(|_| "…"))
+            .field("database_ca", &self.database_ca)
+            .finish()
+    }
+}
+
+impl Place {
+    fn database(&self) -> Result<Database, DatabaseError> {
+        match &self.database {
+            None => Ok(Database::Sqlite),
+            Some(address) => Database::postgres(address, self.database_ca.as_deref()),
+        }
+    }
 }
 
 /// How to run the portal.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeArgs {
-    /// Folder of the database and, in a folder of its own, the signer.
-    #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
-    pub data: PathBuf,
+    /// Where its data are.
+    #[command(flatten)]
+    pub place: Place,
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
@@ -92,9 +129,9 @@ pub enum PropertyCommand {
         /// The file (TOML).
         #[arg(long, value_name = "FILE")]
         from: PathBuf,
-        /// Folder of the database and the signer.
-        #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
-        data: PathBuf,
+        /// Where its data are to be.
+        #[command(flatten)]
+        place: Place,
     },
 }
 
@@ -111,8 +148,8 @@ pub fn run(args: Args) -> ExitCode {
     let outcome = runtime.block_on(async {
         match args.command {
             Command::Serve(args) => serve(args).await,
-            Command::Property(PropertyCommand::Create { from, data }) => create(from, data).await,
-            Command::Audit { data } => audit(data).await,
+            Command::Property(PropertyCommand::Create { from, place }) => create(from, place).await,
+            Command::Audit(place) => audit(place).await,
         }
     });
     match outcome {
@@ -149,7 +186,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         .map(|(cert, key)| Tls { cert, key });
     let scheme = if tls.is_some() { "https" } else { "http" };
     let portal = Portal::start(Config {
-        data: args.data,
+        database: args.place.database()?,
+        data: args.place.data,
         listen: args.listen,
         public_url: args.public_url.clone(),
         tls,
@@ -168,10 +206,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn create(from: PathBuf, data: PathBuf) -> anyhow::Result<()> {
+async fn create(from: PathBuf, place: Place) -> anyhow::Result<()> {
     let file = property_file::read(&from)?;
     let (clock, random) = system();
-    let made = create_property(&data, file, clock, random).await?;
+    let made = create_property(&place.data, &place.database()?, file, clock, random).await?;
     say(&format!(
         "property {} ({}): {} doors, {} people, {} keys; sign in as {}",
         made.property, made.name, made.doors, made.people, made.keys, made.owner
@@ -179,9 +217,10 @@ async fn create(from: PathBuf, data: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn audit(data: PathBuf) -> anyhow::Result<()> {
+async fn audit(place: Place) -> anyhow::Result<()> {
     let (clock, random) = system();
-    for chain in crate::audit_chains(&data, clock, random).await? {
+    let database = place.database()?;
+    for chain in crate::audit_chains(&place.data, &database, clock, random).await? {
         match chain.broken_at {
             None => say(&format!(
                 "property {} ({}): the audit chain holds",

@@ -91,6 +91,9 @@ impl Fault {
             Self::Refused { kind, .. } => *kind,
             // What it can never sign is a fault of ours: nobody need come back for it.
             Self::Store(StoreError::NotStorable) => ProblemType::InvalidValue,
+            Self::Store(StoreError::Unreachable(_) | StoreError::Uncertain) => {
+                ProblemType::StoreUnavailable
+            }
             Self::Signer(SignerError::NotSignable(_)) | Self::Store(_) | Self::Internal(_) => {
                 ProblemType::Internal
             }

@@ -29,3 +29,4 @@ pub use audit_check::{AuditChain, audit_chains};
 pub use notify::{Mail, MailRoute, Mailbox};
 pub use property_create::{CreateError, Created, create_property};
 pub use running::{Config, Portal, StartError, Tls};
+pub use store::{Database, DatabaseError, Postgres};

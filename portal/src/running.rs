@@ -26,7 +26,7 @@ use crate::model::{door, event, housekeeping, property, secrets};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
-use crate::store::{Scope, Store, StoreError, Tx, Wake};
+use crate::store::{Database, Scope, Store, StoreError, Tx, Wake};
 use crate::tools::Tools;
 
 /// How often what is due is renewed and what is over forgotten.
@@ -35,8 +35,10 @@ const ROUNDS: Duration = Duration::from_secs(300);
 /// What a portal needs in order to start.
 #[derive(Clone)]
 pub struct Config {
-    /// Folder of its database and, in a folder of its own, its signer.
+    /// Folder of its signer and, with SQLite, its database. Instances that share a database share it too.
     pub data: PathBuf,
+    /// Its database.
+    pub database: Database,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Its address as its users know it; by default `http://` and where it listens.
@@ -120,9 +122,10 @@ impl From<SmtpError> for StartError {
     }
 }
 
-/// Opens store and signer in a data folder.
-pub(crate) fn open(
+/// Opens store and signer.
+pub(crate) async fn open(
     data: &Path,
+    database: &Database,
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<(Store, Tools), StartError> {
@@ -130,7 +133,7 @@ pub(crate) fn open(
         folder: data.to_owned(),
         error,
     })?;
-    let store = Store::open_sqlite(&data.join("portal.db"))?;
+    let store = Store::open(database, data, Arc::clone(&clock), Arc::clone(&random)).await?;
     let signer = EmbeddedSigner::open(
         &data.join("signer"),
         Arc::clone(&clock),
@@ -160,7 +163,8 @@ impl Portal {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let (store, tools) = open(&config.data, config.clock, config.random)?;
+        let (store, tools) =
+            open(&config.data, &config.database, config.clock, config.random).await?;
         let courier = notify::courier(&config.mail)?;
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let listener = TcpListener::bind(config.listen).await;
@@ -347,7 +351,9 @@ async fn confirm_all(app: Shared, mut wakes: broadcast::Receiver<Wake>) {
         let outcome = match wake {
             Ok(Wake::Issued(id)) => confirm(&app, id).await,
             // What was missed may be anybody's.
-            Err(broadcast::error::RecvError::Lagged(_)) => confirm_everywhere(&app).await,
+            Ok(Wake::Anything) | Err(broadcast::error::RecvError::Lagged(_)) => {
+                confirm_everywhere(&app).await
+            }
             Ok(_) => Ok(()),
             Err(broadcast::error::RecvError::Closed) => return,
         };

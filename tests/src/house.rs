@@ -14,9 +14,12 @@ use latchkey_core::wallet::FileSealingKey;
 use latchkey_door::wait_for_installer;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_env::{OffsetClock, SharedRandom, SystemClock, SystemRandom, sleep};
-use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
+use latchkey_portal::{
+    Config, Database, MailRoute, Mailbox, Portal, create_property, property_file,
+};
 use latchkey_protocol::api::doors::{Door, InstallController};
 use latchkey_protocol::bytes::Base64;
+use latchkey_test_database::Fresh;
 use tempfile::TempDir;
 
 use crate::gate::{Gate, Prepared};
@@ -33,6 +36,9 @@ pub struct House {
     pub time: Time,
     dir: TempDir,
     mailbox: Mailbox,
+    database: Database,
+    /// Where the tests run on PostgreSQL.
+    fresh: Option<Fresh>,
 }
 
 impl House {
@@ -46,11 +52,19 @@ impl House {
         let path = dir.path().join("property.toml");
         std::fs::write(&path, file)?;
         let file = property_file::read(&path)?;
-        create_property(&dir.path().join("portal"), file, time.shared(), random()).await?;
+        let fresh = Fresh::make();
+        let database = match &fresh {
+            None => Database::Sqlite,
+            Some(fresh) => Database::postgres(&fresh.address(), None)?,
+        };
+        let data = dir.path().join("portal");
+        create_property(&data, &database, file, time.shared(), random()).await?;
         Ok(Self {
             time,
             dir,
             mailbox: Mailbox::new(),
+            database,
+            fresh,
         })
     }
 
@@ -61,6 +75,20 @@ impl House {
         self.dir.path()
     }
 
+    /// What the portal's database answers to this query: its first column, which holds bytes.
+    ///
+    /// # Errors
+    /// When the database does not open or refuses the query.
+    pub fn stored(&self, query: &str) -> Result<Vec<Vec<u8>>> {
+        if let Some(fresh) = &self.fresh {
+            return Ok(fresh.bytes(query));
+        }
+        let database = rusqlite::Connection::open(self.path().join("portal/portal.db"))?;
+        let mut query = database.prepare(query)?;
+        let rows = query.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Starts its portal.
     ///
     /// # Errors
@@ -68,6 +96,7 @@ impl House {
     pub async fn portal(&self) -> Result<Portal> {
         let config = Config {
             data: self.path().join("portal"),
+            database: self.database.clone(),
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: None,
             tls: None,

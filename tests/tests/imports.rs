@@ -25,7 +25,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "latchkey-portal",
-        &["aliro", "latchkey-protocol", "latchkey-env"],
+        // The last for its tests alone.
+        &[
+            "aliro",
+            "latchkey-protocol",
+            "latchkey-env",
+            "latchkey-test-database",
+        ],
     ),
     (
         "latchkey-door",
@@ -33,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("latchkey-demo", EVERYTHING),
     ("latchkey-tests", EVERYTHING),
+    ("latchkey-test-database", &[]),
     ("xtask", &[]),
 ];
 
@@ -44,6 +51,7 @@ const EVERYTHING: &[&str] = &[
     "latchkey-bindings",
     "latchkey-portal",
     "latchkey-door",
+    "latchkey-test-database",
 ];
 
 /// What must not be reached from a crate of ours at all, through whatever dependency: the rules and

@@ -231,13 +231,7 @@ async fn another_doors_certificate_learns_nothing() {
 
 /// The public key of her phone's credential, and each part of her grant.
 fn of_ritas_phone(scene: &Scene) -> Vec<Vec<u8>> {
-    let database = scene.house.path().join("portal/portal.db");
-    let database = rusqlite::Connection::open(database).unwrap();
-    let all = |query: &str| -> Vec<Vec<u8>> {
-        let mut query = database.prepare(query).unwrap();
-        let rows = query.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
+    let all = |query: &str| scene.house.stored(query).unwrap();
     let keys = all(
         "SELECT public_key FROM credential WHERE usage = 'access' AND person IN \
          (SELECT person FROM key_person)",

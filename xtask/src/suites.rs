@@ -4,6 +4,7 @@ pub(crate) mod aliro_peers;
 mod browser;
 mod deny;
 mod kotlin;
+mod postgres;
 mod rust;
 mod web;
 
@@ -40,6 +41,12 @@ const SUITES: &[Suite] = &[
         name: "rust",
         shows: "every Rust test of the workspace passes",
         run: rust::tests,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "postgres",
+        shows: "the portal does on PostgreSQL what it does on SQLite, and several instances are one portal",
+        run: postgres::tests,
         must_run_in_ci: true,
     },
     Suite {

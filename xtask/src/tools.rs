@@ -57,3 +57,9 @@ fn pip_install(folder: &Path) -> Command {
         .arg(folder);
     pip
 }
+
+/// Whether we may install what is missing.
+pub(crate) fn is_root() -> bool {
+    let id = command("id").arg("-u").output();
+    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}

@@ -383,7 +383,7 @@ fn wants_new_proof(problem: &Problem) -> bool {
 /// Whether the same request may be accepted a little later.
 fn is_passing(problem: &Problem) -> bool {
     match problem.problem_type() {
-        Some(ProblemType::SignerUnavailable) => true,
+        Some(ProblemType::SignerUnavailable | ProblemType::StoreUnavailable) => true,
         // The portal has spoken.
         Some(_) => false,
         None => matches!(problem.status, 502..=504),

@@ -37,6 +37,8 @@ pub(super) fn finish(response: Response, id: &RequestId) -> Response {
         tracing::error!(error = %fault, "a request failed");
     } else if let Fault::Signer(error) = &fault {
         tracing::error!(%error, "the signer refused");
+    } else if fault.kind() == ProblemType::StoreUnavailable {
+        tracing::error!(error = %fault, "the database is away");
     }
     let (mut parts, _) = response.into_parts();
     let mut problem = Problem::new(fault.kind());

@@ -192,7 +192,7 @@ pub(crate) fn list(
     let person = (!member.may(Action::ViewAudit)).then_some(member.person);
     let rows = tx.query(
         "SELECT ordinal, id, at_ms, received_at, clock_unsure, door, denied, means, person, key_id
-         FROM event WHERE property = ?1 AND ordinal > ?2 AND (?3 IS NULL OR person = ?3)
+         FROM event WHERE property = ?1 AND ordinal > ?2 AND (CAST(?3 AS BYTEA) IS NULL OR person = ?3)
          ORDER BY ordinal LIMIT ?4",
         params![
             member.property,

@@ -217,7 +217,7 @@ pub(crate) fn list(
             "SELECT k.ordinal, k.id, k.name, k.kind, k.all_doors, k.rules, k.created_by,
                  k.created_at, k.withdrawn_at
              FROM door_key k WHERE k.property = ?1 AND k.ordinal > ?2
-               AND (?3 IS NULL OR EXISTS (SELECT 1 FROM key_person kp
+               AND (CAST(?3 AS BYTEA) IS NULL OR EXISTS (SELECT 1 FROM key_person kp
                     WHERE kp.property = k.property AND kp.key_id = k.id AND kp.person = ?3))
              ORDER BY k.ordinal LIMIT ?4",
             params![member.property, after, person, paging::PAGE as i64 + 1],

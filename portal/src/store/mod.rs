@@ -3,11 +3,14 @@
 //! and every write gets group commit. Why this and no ORM: `docs/adr/0009-portal-store.md`.
 //!
 //! SQL is written once for all dialects: `?N` for parameters, columns named, BIGINT for times and booleans,
-//! `INSERT … ON CONFLICT`. No operation touches two properties: each says its [`Scope`].
+//! `INSERT … ON CONFLICT`, and a CAST around a parameter that is only asked whether it is NULL (PostgreSQL must know
+//! its type). No operation touches two properties: each says its [`Scope`].
 
+mod database;
 mod group;
 mod lanes;
 mod migrate;
+mod postgres;
 mod sqlite;
 mod threads;
 mod tx;
@@ -17,13 +20,16 @@ mod wake;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
+use latchkey_env::{SharedClock, SharedRandom, random_array};
 use latchkey_protocol::ids::PropertyId;
 use tokio::sync::{broadcast, oneshot};
 
+pub use database::{Database, DatabaseError, Postgres};
 use group::Job;
 use lanes::Lanes;
 pub(crate) use tx::{Scope, Tx};
 pub(crate) use value::{Row, Value};
+use wake::Instance;
 pub(crate) use wake::Wake;
 
 /// Parameters of a statement: `params![id, name]`.
@@ -53,6 +59,12 @@ pub(crate) enum StoreError {
     /// What is stored does not read.
     #[error("stored {0} does not read")]
     Unreadable(&'static str),
+    /// The database cannot be reached, or the connection broke before the commit; nothing was changed.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection broke in the middle of the commit.
+    #[error("the connection to the database broke: whether this was kept is not known")]
+    Uncertain,
     /// An operation panicked; its savepoint was rolled back.
     #[error("an operation panicked")]
     Panicked,
@@ -81,22 +93,59 @@ impl StoreError {
 #[derive(Clone)]
 pub(crate) struct Store {
     writer: Arc<Lanes<Scope>>,
+    /// Whether each property has a lane of its own.
+    by_property: bool,
     reader: mpsc::Sender<Job>,
     wakes: broadcast::Sender<Wake>,
+    /// Hears other instances.
+    _listening: Option<Arc<postgres::Listening>>,
 }
 
 impl Store {
-    /// Opens or makes the SQLite database and brings its tables up to date.
+    /// Opens or makes the database and brings its tables up to date; a file stands in this folder.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when the file cannot be opened, or was written by a newer portal.
-    pub(crate) fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+    /// [`StoreError::Database`] when it cannot be opened, or was written by a newer portal;
+    /// [`StoreError::Unreachable`].
+    pub(crate) async fn open(
+        database: &Database,
+        folder: &Path,
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Result<Self, StoreError> {
+        match database {
+            Database::Sqlite => Self::open_sqlite(&folder.join("portal.db")),
+            Database::Postgres(server) => Self::open_postgres(server.clone(), clock, random).await,
+        }
+    }
+
+    fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
         let (wakes, _) = broadcast::channel(WAKES_KEPT);
         let (writer, reader) = sqlite::start(path, wakes.clone())?;
         Ok(Self {
             writer: Arc::new(writer),
+            by_property: false,
             reader,
             wakes,
+            _listening: None,
+        })
+    }
+
+    async fn open_postgres(
+        server: Postgres,
+        clock: SharedClock,
+        random: SharedRandom,
+    ) -> Result<Self, StoreError> {
+        let (wakes, _) = broadcast::channel(WAKES_KEPT);
+        let instance = Instance(random_array(&*random));
+        let started = postgres::start(server, instance, clock, random, wakes.clone());
+        let (writer, reader, listening) = started.await?;
+        Ok(Self {
+            writer: Arc::new(writer),
+            by_property: true,
+            reader,
+            wakes,
+            _listening: Some(listening),
         })
     }
 
@@ -114,8 +163,12 @@ impl Store {
     {
         let scope = scope.into();
         let (answer, answered) = oneshot::channel();
-        // SQLite has one writer, which takes whatever waits.
-        let lane = Scope::Portal;
+        // A single writer takes whatever waits.
+        let lane = if self.by_property {
+            scope
+        } else {
+            Scope::Portal
+        };
         self.writer.put(lane, Job::new(scope, operation, answer));
         answer_of(answered).await
     }
@@ -137,8 +190,8 @@ impl Store {
         answer_of(answered).await
     }
 
-    /// What committed operations said is worth waking up for. In one process this is all; with several on one
-    /// PostgreSQL, LISTEN/NOTIFY feeds the same channel. A listener that lagged looks for itself.
+    /// What committed operations said is worth waking up for. What other instances on the same PostgreSQL have
+    /// committed comes the same way. A listener that lagged looks for itself.
     #[must_use]
     pub(crate) fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.wakes.subscribe()

@@ -1,9 +1,11 @@
-//! What others wait for, told after the commit.
+//! What others wait for, told after the commit: within the process, and as text to the other instances.
+
+use std::fmt::Write as _;
 
 use latchkey_protocol::ids::PropertyId;
 
 /// Something that others wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Wake {
     /// The property's change log grew.
     Changed(PropertyId),
@@ -13,4 +15,136 @@ pub(crate) enum Wake {
     Outbox,
     /// A pass was used, or what its page shows has changed.
     Guests(PropertyId),
+    /// Something may have been missed: everybody looks for themselves.
+    Anything,
+}
+
+/// One running portal among those that share a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Instance(pub(crate) [u8; 8]);
+
+impl std::fmt::Display for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// The channel on which instances tell each other.
+pub(super) const CHANNEL: &str = "latchkey";
+
+/// A notification holds less than 8000 bytes.
+const LONGEST: usize = 7900;
+
+/// The statements that tell the other instances, each ended by `; `.
+pub(super) fn notifications(channel: &str, from: Instance, wakes: &[Wake]) -> String {
+    let mut out = String::new();
+    let mut words = String::new();
+    for (at, wake) in wakes.iter().enumerate() {
+        let _ = write!(words, " {}", wake.word());
+        if words.len() > LONGEST - 100 || at + 1 == wakes.len() {
+            // Digits, letters, colons and spaces: nothing to escape.
+            let _ = write!(out, "NOTIFY {channel}, '{from}{words}'; ");
+            words.clear();
+        }
+    }
+    out
+}
+
+/// What a notification tells; nothing, when it is our own: those wakes have been told at once.
+pub(super) fn heard(own: Instance, payload: &str) -> Vec<Wake> {
+    let mut words = payload.split(' ');
+    if words.next() == Some(own.to_string().as_str()) {
+        return Vec::new();
+    }
+    words.map(Wake::of_word).collect()
+}
+
+impl Wake {
+    /// As one word of a notification.
+    fn word(self) -> String {
+        match self {
+            Self::Changed(property) => format!("changed:{property}"),
+            Self::Issued(property) => format!("issued:{property}"),
+            Self::Outbox => "outbox".to_owned(),
+            Self::Guests(property) => format!("guests:{property}"),
+            Self::Anything => "anything".to_owned(),
+        }
+    }
+
+    /// What a word says. One that a newer portal knows and this one does not may concern anybody.
+    fn of_word(word: &str) -> Self {
+        let property = |id: &str| id.parse().ok();
+        match word.split_once(':') {
+            Some(("changed", id)) => property(id).map(Self::Changed),
+            Some(("issued", id)) => property(id).map(Self::Issued),
+            Some(("guests", id)) => property(id).map(Self::Guests),
+            None if word == "outbox" => Some(Self::Outbox),
+            _ => None,
+        }
+        .unwrap_or(Self::Anything)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HERE: Instance = Instance([1; 8]);
+    const THERE: Instance = Instance([2; 8]);
+
+    fn payloads(statements: &str) -> Vec<&str> {
+        let told = statements.split("NOTIFY latchkey, '").skip(1);
+        told.map(|rest| rest.split('\'').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_told_is_heard_elsewhere_and_not_by_oneself() {
+        let property = PropertyId([7; 16]);
+        let all = [
+            Wake::Changed(property),
+            Wake::Issued(property),
+            Wake::Outbox,
+            Wake::Guests(property),
+            Wake::Anything,
+        ];
+        let told = notifications(CHANNEL, HERE, &all);
+        let [payload] = payloads(&told)[..] else {
+            panic!("{told}")
+        };
+        assert_eq!(heard(THERE, payload), all);
+        assert_eq!(heard(HERE, payload), []);
+        assert_eq!(notifications(CHANNEL, HERE, &[]), "");
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_notification_goes_in_several() {
+        let many: Vec<Wake> = (0..=255)
+            .map(|n| Wake::Changed(PropertyId([n; 16])))
+            .collect();
+        let told = notifications(CHANNEL, HERE, &many);
+        let payloads = payloads(&told);
+        assert!(payloads.len() > 1);
+        assert!(payloads.iter().all(|payload| payload.len() < 8000));
+        let heard: Vec<Wake> = payloads
+            .iter()
+            .flat_map(|payload| heard(THERE, payload))
+            .collect();
+        assert_eq!(heard, many);
+    }
+
+    #[test]
+    fn an_unknown_word_wakes_everybody() {
+        for word in ["", "changed", "changed:07", "later:00", "outbox:"] {
+            assert_eq!(Wake::of_word(word), Wake::Anything, "{word}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_told_is_read(payload in ".*") {
+            heard(HERE, &payload);
+        }
+    }
 }

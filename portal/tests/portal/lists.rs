@@ -94,18 +94,21 @@ async fn a_controller_that_has_shown_nothing_keeps_every_entry() {
 
 /// Entries of years ago, as a property with a door that nobody visits would have gathered them.
 fn fill(world: &World, over_since: chrono::DateTime<chrono::Utc>) {
-    let mut database = rusqlite::Connection::open(world.folder.path().join("portal.db")).unwrap();
-    let tx = database.transaction().unwrap();
-    for id in 0..24_000_u64 {
-        let id = id.to_be_bytes();
-        tx.execute(
-            "INSERT INTO revoked (property, what, id, key_id, superseded, since, until, version, epoch)
-             VALUES (?1, 'element', ?2, ?2, 0, 0, ?3, 1, 1)",
-            rusqlite::params![world.property.0, id, over_since.timestamp()],
+    let until = over_since.timestamp();
+    world.database.alter(world.folder.path(), |bytes| {
+        let property = bytes(&world.property.0);
+        let row = |id: u64| {
+            let id = bytes(&id.to_be_bytes());
+            format!("({property}, 'element', {id}, {id}, 0, 0, {until}, 1, 1)")
+        };
+        let rows: Vec<String> = (0..24_000).map(row).collect();
+        format!(
+            "INSERT INTO revoked
+                 (property, what, id, key_id, superseded, since, until, version, epoch)
+             VALUES {}",
+            rows.join(", ")
         )
-        .unwrap();
-    }
-    tx.commit().unwrap();
+    });
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::client::Device;
-use crate::world::{OWNER, World};
+use crate::world::{OWNER, Place, World};
 
 const FILE: &str = r#"
 [property]
@@ -26,15 +26,23 @@ async fn a_letter_that_could_not_be_sent_is_sent_after_a_restart() {
     let clock = VirtualClock::at("2026-11-24T09:00:00Z");
     let file = property_file::parse(FILE, "yard.toml").unwrap();
     let (shared, random) = (Arc::new(clock.clone()), Arc::new(SystemRandom));
-    create_property(folder.path(), file, shared.clone(), random.clone())
-        .await
-        .unwrap();
+    let place = Place::make();
+    create_property(
+        folder.path(),
+        &place.database,
+        file,
+        shared.clone(),
+        random.clone(),
+    )
+    .await
+    .unwrap();
     // Nobody listens on this port: the first try fails.
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = dead.local_addr().unwrap().port();
     drop(dead);
     let mut config = Config {
         data: folder.path().to_owned(),
+        database: place.database.clone(),
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,

@@ -9,6 +9,7 @@ use latchkey_protocol::api::people::Person;
 use serde_json::json;
 
 use crate::client::{Device, code_in};
+use crate::world::Place;
 
 const OWNER: &str = "olga@harbour.example";
 const FILE: &str = r#"
@@ -27,14 +28,19 @@ struct Process {
     url: String,
 }
 
-fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_latchkey-portal"))
+fn program(place: &Place) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_latchkey-portal"));
+    match &place.address {
+        Some(address) => program.env("LATCHKEY_DATABASE_URL", address),
+        None => program.env_remove("LATCHKEY_DATABASE_URL"),
+    };
+    program
 }
 
-fn create(folder: &std::path::Path) {
+fn create(folder: &std::path::Path, place: &Place) {
     let file = folder.join("yard.toml");
     std::fs::write(&file, FILE).unwrap();
-    let made = program()
+    let made = program(place)
         .args(["property", "create", "--from"])
         .arg(&file)
         .arg("--data")
@@ -49,9 +55,9 @@ fn create(folder: &std::path::Path) {
 }
 
 impl Process {
-    fn serve(folder: &std::path::Path) -> Self {
+    fn serve(folder: &std::path::Path, place: &Place) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut child = program()
+        let mut child = program(place)
             .args([
                 "serve",
                 "--listen",
@@ -108,8 +114,9 @@ impl Drop for Process {
 #[tokio::test]
 async fn it_ends_when_it_is_asked_to_and_its_log_names_requests_and_holds_no_secrets() {
     let folder = tempfile::tempdir().unwrap();
-    create(folder.path());
-    let mut process = Process::serve(folder.path());
+    let place = &Place::make();
+    create(folder.path(), place);
+    let mut process = Process::serve(folder.path(), place);
     let mut log = process.child.stderr.take().unwrap();
     let reader = std::thread::spawn(move || {
         let mut all = String::new();
@@ -144,8 +151,9 @@ async fn it_ends_when_it_is_asked_to_and_its_log_names_requests_and_holds_no_sec
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    create(folder.path());
-    let mut process = Process::serve(folder.path());
+    let place = &Place::make();
+    create(folder.path(), place);
+    let mut process = Process::serve(folder.path(), place);
     let device = process.sign_in().await;
     let property = device.me().await.memberships[0].property;
     let path = format!("/v1/properties/{property}/people");
@@ -155,13 +163,13 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     }
     process.child.kill().unwrap();
     process.child.wait().unwrap();
-    let process = Process::serve(folder.path());
+    let process = Process::serve(folder.path(), place);
     let mut device = device;
     device.move_to(&process.url);
     let people: Page<Person> = device.get(&path).await.ok();
     assert_eq!(people.items.len(), 26);
     drop(process);
-    let audit = program()
+    let audit = program(place)
         .args(["audit", "--data"])
         .arg(folder.path().join("data"))
         .output();
@@ -173,13 +181,14 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
 #[test]
 fn a_file_with_a_mistake_makes_nothing_and_says_where() {
     let folder = tempfile::tempdir().unwrap();
+    let place = &Place::make();
     let file = folder.path().join("yard.toml");
     std::fs::write(
         &file,
         FILE.replace("zone = \"Europe/Berlin\"", "zone = \"Berlin\""),
     )
     .unwrap();
-    let made = program()
+    let made = program(place)
         .args(["property", "create", "--from"])
         .arg(&file)
         .arg("--data")
@@ -194,18 +203,13 @@ fn a_file_with_a_mistake_makes_nothing_and_says_where() {
 #[test]
 fn a_row_of_the_audit_chain_that_was_altered_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    create(folder.path());
+    let place = &Place::make();
+    create(folder.path(), place);
     let data = folder.path().join("data");
-    let database = rusqlite::Connection::open(data.join("portal.db")).unwrap();
-    let altered = database
-        .execute(
-            "UPDATE audit SET subject = 'somebody else' WHERE number = 3",
-            [],
-        )
-        .unwrap();
-    assert_eq!(altered, 1);
-    drop(database);
-    let audit = program()
+    place.alter(&data, |_| {
+        "UPDATE audit SET subject = 'somebody else' WHERE number = 3".to_owned()
+    });
+    let audit = program(place)
         .args(["audit", "--data"])
         .arg(data)
         .output()

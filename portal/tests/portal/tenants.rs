@@ -31,10 +31,16 @@ pub(crate) async fn add(world: &World) -> PropertyId {
     let file = property_file::parse(OTHER, "hill.toml").unwrap();
     let (clock, random) = (Arc::new(world.clock.clone()), Arc::new(SystemRandom));
     // Beside the running portal, as an operator does it.
-    create_property(world.folder.path(), file, clock, random)
-        .await
-        .unwrap()
-        .property
+    create_property(
+        world.folder.path(),
+        &world.database.database,
+        file,
+        clock,
+        random,
+    )
+    .await
+    .unwrap()
+    .property
 }
 
 #[tokio::test]

@@ -11,15 +11,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::world::Place;
+
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(name)
 }
 
-fn config(folder: &Path, key: &str) -> Config {
+fn config(folder: &Path, place: &Place, key: &str) -> Config {
     Config {
         data: folder.to_owned(),
+        database: place.database.clone(),
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: Some(Tls {
@@ -35,7 +38,8 @@ fn config(folder: &Path, key: &str) -> Config {
 #[tokio::test]
 async fn it_answers_over_tls_and_one_silent_client_holds_up_nobody() {
     let folder = tempfile::tempdir().unwrap();
-    let portal = Portal::start(config(folder.path(), "localhost.key.pem"))
+    let place = Place::make();
+    let portal = Portal::start(config(folder.path(), &place, "localhost.key.pem"))
         .await
         .unwrap();
     assert!(portal.url().starts_with("https://"));
@@ -72,7 +76,7 @@ async fn it_answers_over_tls_and_one_silent_client_holds_up_nobody() {
 #[tokio::test]
 async fn a_key_that_does_not_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let error = Portal::start(config(folder.path(), "README.md"))
+    let error = Portal::start(config(folder.path(), &Place::make(), "README.md"))
         .await
         .err()
         .unwrap();

@@ -1,10 +1,14 @@
 //! A property with a portal that runs in this process.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
+use latchkey_portal::{
+    Config, Database, MailRoute, Mailbox, Portal, create_property, property_file,
+};
 use latchkey_protocol::ids::PropertyId;
+use latchkey_test_database::Fresh;
 
 use crate::client::Device;
 
@@ -66,9 +70,52 @@ pub(crate) const STAFF: &str = "stefan@harbour.example";
 pub(crate) const RESIDENT: &str = "rita@harbour.example";
 pub(crate) const INSTALLER: &str = "ines@harbour.example";
 
+/// Where a test's portals keep their data: SQLite, or a database of the test's own where the tests run on PostgreSQL.
+pub(crate) struct Place {
+    pub(crate) database: Database,
+    /// None on SQLite.
+    pub(crate) address: Option<String>,
+    fresh: Option<Fresh>,
+}
+
+impl Place {
+    pub(crate) fn make() -> Self {
+        let fresh = Fresh::make();
+        let address = fresh.as_ref().map(Fresh::address);
+        let database = match &address {
+            None => Database::Sqlite,
+            Some(address) => Database::postgres(address, None).unwrap(),
+        };
+        Self {
+            database,
+            address,
+            fresh,
+        }
+    }
+
+    /// Changes what is stored, behind the portal's back. The statements are made with a writer of bytes.
+    pub(crate) fn alter(
+        &self,
+        data: &Path,
+        statements: impl FnOnce(fn(&[u8]) -> String) -> String,
+    ) {
+        match &self.fresh {
+            None => {
+                let database = rusqlite::Connection::open(data.join("portal.db")).unwrap();
+                let statements = statements(|bytes| format!("X'{}'", hex::encode(bytes)));
+                database.execute_batch(&statements).unwrap();
+            }
+            Some(fresh) => {
+                fresh.alter(statements(|bytes| format!("'\\x{}'", hex::encode(bytes))));
+            }
+        }
+    }
+}
+
 /// A property, its portal, its mailbox and its time.
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) database: Place,
     pub(crate) clock: VirtualClock,
     pub(crate) mail: Mailbox,
     pub(crate) portal: Portal,
@@ -80,19 +127,22 @@ impl World {
         // The test's HTTP client has no cryptography of its own; the first test to come here brings it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
+        let database = Place::make();
         let clock = VirtualClock::at("2026-11-24T09:00:00Z");
         let file = property_file::parse(FILE, "harbour.toml").unwrap();
         let made = create_property(
             folder.path(),
+            &database.database,
             file,
             Arc::new(clock.clone()),
             Arc::new(SystemRandom),
         );
         let property = made.await.unwrap().property;
         let mail = Mailbox::new();
-        let portal = start(&folder, &clock, &mail).await;
+        let portal = start(&folder, &database, &clock, &mail).await;
         Self {
             folder,
+            database,
             clock,
             mail,
             portal,
@@ -104,15 +154,17 @@ impl World {
     pub(crate) async fn restart(self) -> Self {
         let Self {
             folder,
+            database,
             clock,
             mail,
             portal,
             property,
         } = self;
         portal.shutdown().await;
-        let portal = start(&folder, &clock, &mail).await;
+        let portal = start(&folder, &database, &clock, &mail).await;
         Self {
             folder,
+            database,
             clock,
             mail,
             portal,
@@ -133,9 +185,15 @@ impl World {
     }
 }
 
-async fn start(folder: &tempfile::TempDir, clock: &VirtualClock, mail: &Mailbox) -> Portal {
+async fn start(
+    folder: &tempfile::TempDir,
+    database: &Place,
+    clock: &VirtualClock,
+    mail: &Mailbox,
+) -> Portal {
     Portal::start(Config {
         data: folder.path().to_owned(),
+        database: database.database.clone(),
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::web::count;
 use crate::process::{run, succeeds, watched, works};
 use crate::summary::{Counts, Outcome};
-use crate::tools::Missing;
+use crate::tools::{Missing, is_root};
 use crate::web::npm;
 use crate::workspace::{cargo, command, target};
 
@@ -74,9 +74,4 @@ fn chromium() -> Result<PathBuf, Missing> {
 fn installed() -> Option<PathBuf> {
     let mut places = PLACES.into_iter().map(PathBuf::from);
     places.find(|program| works(command(program).arg("--version")))
-}
-
-fn is_root() -> bool {
-    let id = command("id").arg("-u").output();
-    id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

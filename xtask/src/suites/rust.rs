@@ -53,7 +53,7 @@ fn missing_component(name: &str) -> Outcome {
 }
 
 /// What a closing line such as `test result: ok. 16 passed; 0 failed; 1 ignored; …` counts.
-fn counted(line: &str) -> Option<Counts> {
+pub(super) fn counted(line: &str) -> Option<Counts> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let number = |of: &str| {
         counts
