@@ -3,7 +3,7 @@
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use crate::crypto::Secret;
-use crate::message::{HEADER_LENGTH, Message, MessageError, Protocol, header};
+use crate::message::{Message, MessageError, Protocol, header};
 
 /// Bytes that encryption adds.
 pub const TAG_LENGTH: usize = 16;
@@ -70,12 +70,25 @@ impl Channel {
     /// # Errors
     /// [`ChannelError::UsedUp`].
     pub fn seal(&mut self, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, ChannelError> {
+        self.seal_behind(&[], associated, plain)
+    }
+
+    /// The same with something in clear before it.
+    fn seal_behind(
+        &mut self,
+        clear: &[u8],
+        associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, ChannelError> {
         let (key, nonce) = self.send.next()?;
-        let mut buffer = Vec::with_capacity(plain.len() + TAG_LENGTH);
-        buffer.extend_from_slice(plain);
-        key.seal_in_place_append_tag(nonce, Aad::from(associated), &mut buffer)
+        let mut out = Vec::with_capacity(clear.len() + plain.len() + TAG_LENGTH);
+        out.extend_from_slice(clear);
+        out.extend_from_slice(plain);
+        let tag = key
+            .seal_in_place_separate_tag(nonce, Aad::from(associated), &mut out[clear.len()..])
             .map_err(|_| ChannelError::UsedUp)?;
-        Ok(buffer)
+        out.extend_from_slice(tag.as_ref());
+        Ok(out)
     }
 
     /// The plaintext of the next message from the peer.
@@ -115,11 +128,7 @@ impl Channel {
     ) -> Result<Vec<u8>, SealError> {
         let wire = header(protocol, id, plain.len() + TAG_LENGTH)?;
         let associated = header(protocol, id, plain.len())?;
-        let sealed = self.seal(&associated, plain)?;
-        let mut out = Vec::with_capacity(HEADER_LENGTH + sealed.len());
-        out.extend(wire);
-        out.extend(sealed);
-        Ok(out)
+        Ok(self.seal_behind(&wire, &associated, plain)?)
     }
 
     /// Opens a BLE message's payload.

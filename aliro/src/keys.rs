@@ -71,8 +71,9 @@ pub struct FastKeys {
 impl KeyContext {
     /// The keys of the standard phase.
     pub fn standard(&self, kdh: &Secret) -> StandardKeys {
+        let prk = extract(self.salt(STANDARD), kdh);
         let [expedited_reader, expedited_device, step_up, ble, ranging] =
-            expand(kdh, &self.salt(STANDARD, None), &self.info());
+            expand(&prk, &self.info());
         StandardKeys {
             expedited_reader,
             expedited_device,
@@ -84,15 +85,91 @@ impl KeyContext {
 
     /// The key that lets this device be recognised by this reader next time.
     pub fn persistent(&self, kdh: &Secret, credential: &PublicKey) -> Secret {
-        let [key] = expand(kdh, &self.salt(PERSISTENT, Some(credential)), &self.info());
+        let mut salt = self.salt(PERSISTENT);
+        salt.update(credential.x());
+        let [key] = expand(&extract(salt, kdh), &self.info());
         key
     }
 
     /// The keys of the fast phase.
     pub fn fast(&self, persistent: &Secret, credential: &PublicKey) -> FastKeys {
-        let salt = self.salt(FAST, Some(credential));
+        self.search().candidate(persistent, credential).keys()
+    }
+
+    /// The keys of the fast phase, for a reader that does not know whose they
+    /// are to be and tries what it remembers.
+    pub fn search(&self) -> Search<'_> {
+        Search {
+            context: self,
+            salt: self.salt(FAST),
+        }
+    }
+
+    /// Sources disagree whether extensions enter with their header; they enter
+    /// here as values, as the reference does.
+    fn info(&self) -> [&[u8]; 3] {
+        [
+            self.device_point.x(),
+            self.reader_extension.as_deref().unwrap_or_default(),
+            self.device_extension.as_deref().unwrap_or_default(),
+        ]
+    }
+
+    /// What enters the salt of a phase before the credential. It is longer than
+    /// a block of SHA-256, so HMAC takes its hash for the key (RFC 2104, section
+    /// 2), and all that is needed of it is that hash.
+    fn salt(&self, label: &[u8; 12]) -> digest::Context {
+        let mut out = digest::Context::new(&digest::SHA256);
+        out.update(self.group_key.x());
+        out.update(label);
+        out.update(&self.reader.to_bytes());
+        out.update(&[self.interface.0, 0x5c, 0x02]);
+        out.update(&self.version.to_be_bytes());
+        out.update(self.reader_point.x());
+        out.update(&self.transaction);
+        out.update(&self.flag);
+        out.update(&self.proprietary);
+        out
+    }
+}
+
+/// A reader's search for the device that sent a cryptogram. What all candidates
+/// have in common is computed once, and of each candidate's keys only the first.
+pub struct Search<'a> {
+    context: &'a KeyContext,
+    salt: digest::Context,
+}
+
+impl Search<'_> {
+    /// One that is remembered.
+    pub fn candidate(&self, persistent: &Secret, credential: &PublicKey) -> Candidate<'_> {
+        let mut salt = self.salt.clone();
+        salt.update(credential.x());
+        Candidate {
+            context: self.context,
+            prk: extract(salt, persistent),
+        }
+    }
+}
+
+/// A remembered device that may be the one.
+pub struct Candidate<'a> {
+    context: &'a KeyContext,
+    prk: hkdf::Prk,
+}
+
+impl Candidate<'_> {
+    /// The key that its cryptogram would have.
+    pub fn cryptogram_key(&self) -> Secret {
+        // A shorter output of HKDF is the beginning of a longer one.
+        let [key] = expand(&self.prk, &self.context.info());
+        key
+    }
+
+    /// All its keys.
+    pub fn keys(&self) -> FastKeys {
         let [cryptogram, expedited_reader, expedited_device, ble, ranging] =
-            expand(persistent, &salt, &self.info());
+            expand(&self.prk, &self.context.info());
         FastKeys {
             cryptogram,
             expedited_reader,
@@ -100,31 +177,6 @@ impl KeyContext {
             ble,
             ranging,
         }
-    }
-
-    /// Sources disagree whether extensions enter with their header; they enter
-    /// here as values, as the reference does.
-    fn info(&self) -> Vec<u8> {
-        let mut out = self.device_point.x().to_vec();
-        out.extend(self.reader_extension.iter().flatten());
-        out.extend(self.device_extension.iter().flatten());
-        out
-    }
-
-    fn salt(&self, label: &[u8; 12], credential: Option<&PublicKey>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256);
-        out.extend(self.group_key.x());
-        out.extend(label);
-        out.extend(self.reader.to_bytes());
-        out.push(self.interface.0);
-        out.extend([0x5c, 0x02]);
-        out.extend(self.version.to_be_bytes());
-        out.extend(self.reader_point.x());
-        out.extend(self.transaction);
-        out.extend(self.flag);
-        out.extend(&self.proprietary);
-        out.extend(credential.iter().flat_map(|key| key.x()));
-        out
     }
 }
 
@@ -146,10 +198,7 @@ pub type PersistentKey = Secret;
 
 /// The step-up channel's keys: reader's, device's.
 pub fn step_up(step_up: &Secret) -> [Secret; 2] {
-    [b"SKReader", b"SKDevice"].map(|info| {
-        let [key] = expand(step_up, &[], info);
-        key
-    })
+    pair(step_up, &[], [b"SKReader", b"SKDevice"])
 }
 
 /// What was said about BLE protocol versions before the first message. It
@@ -180,26 +229,32 @@ pub fn ble(ble: &Secret, versions: &BleVersions) -> [Secret; 2] {
         .chain([&versions.selected])
         .flat_map(|version| version.to_be_bytes())
         .collect();
-    [&b"BleSKReader"[..], b"BleSKDevice"].map(|info| {
-        let [key] = expand(ble, &salt, info);
+    pair(ble, &salt, [b"BleSKReader", b"BleSKDevice"])
+}
+
+/// A channel's keys: one extraction, an expansion for each side.
+fn pair(secret: &Secret, salt: &[u8], sides: [&[u8]; 2]) -> [Secret; 2] {
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret.expose());
+    sides.map(|info| {
+        let [key] = expand(&prk, &[info]);
         key
     })
 }
 
-/// HKDF-SHA-256 (RFC 5869), cut into keys of 32 bytes.
-fn expand<const N: usize>(key: &Secret, salt: &[u8], info: &[u8]) -> [Secret; N] {
-    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key.expose());
-    let mut out = Zeroizing::new(vec![0; 32 * N]);
+/// HKDF-Extract (RFC 5869) with SHA-256 and a salt of more than 64 bytes.
+fn extract(salt: digest::Context, secret: &Secret) -> hkdf::Prk {
+    hkdf::Salt::new(hkdf::HKDF_SHA256, salt.finish().as_ref()).extract(secret.expose())
+}
+
+/// HKDF-Expand, cut into keys of 32 bytes.
+fn expand<const N: usize>(prk: &hkdf::Prk, info: &[&[u8]]) -> [Secret; N] {
+    let mut out = Zeroizing::new([[0; 32]; N]);
     let filled = prk
-        .expand(&[info], Length(32 * N))
-        .and_then(|okm| okm.fill(&mut out));
+        .expand(info, Length(32 * N))
+        .and_then(|okm| okm.fill(out.as_flattened_mut()));
     // HKDF-SHA-256 gives up to 255 * 32 bytes; five keys are asked for at most.
     debug_assert!(filled.is_ok(), "HKDF refused a length within its limit");
-    std::array::from_fn(|i| {
-        let mut piece = Zeroizing::new([0; 32]);
-        piece.copy_from_slice(&out[32 * i..32 * (i + 1)]);
-        Secret::from(piece)
-    })
+    std::array::from_fn(|i| Secret::new(out[i]))
 }
 
 struct Length(usize);

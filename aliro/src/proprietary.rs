@@ -105,6 +105,11 @@ impl ProprietaryInformation {
     pub fn as_bytes(&self) -> &[u8] {
         &self.encoded
     }
+
+    /// The same, where nothing else of it is needed any more.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.encoded
+    }
 }
 
 /// Two integers; phones were seen that send one, of value 0: they mean that

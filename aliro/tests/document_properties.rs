@@ -335,6 +335,12 @@ fn a_device_shows_only_what_is_asked_for() {
     assert!(!contains(shown.as_bytes(), b"other door"));
     assert!(!contains(shown.as_bytes(), b"floor2"));
     assert!(verify(&shown, &credential().public()).is_ok());
+    for shown in [Some(shown), held.select(&["floor2"])]
+        .into_iter()
+        .flatten()
+    {
+        assert_eq!(RawDocument::decode(shown.as_bytes()), Ok(shown));
+    }
     assert_eq!(held.select(&["floor3"]), None);
     assert_eq!(held.select(&["floor2", ELEMENT]), Some(held.clone()));
 }

@@ -111,7 +111,8 @@ impl Command {
 
     /// Writes one command APDU with at most 255 bytes of data.
     fn encode_short(&self, cla: u8, data: &[u8], le: u8) -> Vec<u8> {
-        let mut out = vec![cla, self.ins, self.p1, self.p2];
+        let mut out = Vec::with_capacity(data.len() + 6);
+        out.extend([cla, self.ins, self.p1, self.p2]);
         if !data.is_empty() {
             out.push(data.len() as u8);
             out.extend(data);
@@ -123,7 +124,8 @@ impl Command {
     }
 
     fn encode_extended(&self) -> Vec<u8> {
-        let mut out = vec![self.cla, self.ins, self.p1, self.p2, 0];
+        let mut out = Vec::with_capacity(self.data.len() + 9);
+        out.extend([self.cla, self.ins, self.p1, self.p2, 0]);
         out.extend((self.data.len() as u16).to_be_bytes());
         out.extend(&self.data);
         if self.answered {
@@ -182,7 +184,8 @@ impl Response {
 
     /// Writes one response APDU.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = self.data.clone();
+        let mut out = Vec::with_capacity(self.data.len() + 2);
+        out.extend(&self.data);
         out.extend(self.status.0.to_be_bytes());
         out
     }

@@ -76,7 +76,11 @@ impl Exchange {
             }
             return Ok(Progress::Send(self.next_part()));
         }
-        self.collected.extend(&response.data);
+        if self.collected.is_empty() {
+            self.collected = response.data;
+        } else {
+            self.collected.extend(response.data);
+        }
         self.pieces += 1;
         if self.collected.len() > MAX_ANSWER || self.pieces > MAX_ANSWER / 64 {
             return Err(ApduError);

@@ -116,7 +116,7 @@ pub struct Auth0Response {
 impl Auth0Response {
     /// The answer's data.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(67);
+        let mut out = Vec::with_capacity(67 + 66);
         tlv::push(&mut out, DEVICE_POINT, self.device_point.as_bytes());
         if let Some(cryptogram) = &self.cryptogram {
             tlv::push(&mut out, CRYPTOGRAM, cryptogram);

@@ -118,7 +118,7 @@ pub struct Auth1Response {
 impl Auth1Response {
     /// The plaintext.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(192);
         match &self.credential {
             Some(CredentialName::KeySlot(slot)) => tlv::push(&mut out, KEY_SLOT, slot),
             Some(CredentialName::PublicKey(key)) => {

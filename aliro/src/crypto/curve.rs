@@ -40,10 +40,11 @@ pub(super) fn contains(x: &[u8], y: &[u8]) -> bool {
     if !below_p(&x) || !below_p(&y) {
         return false;
     }
-    let (x, y, b) = (mul(&x, &R2), mul(&y, &R2), mul(&B, &R2));
-    let x3 = mul(&mul(&x, &x), &x);
+    // A number in Montgomery form times a plain one is a plain one.
+    let (xm, ym) = (mul(&x, &R2), mul(&y, &R2));
+    let x3 = mul(&xm, &mul(&xm, &x));
     let three_x = add(&add(&x, &x), &x);
-    mul(&y, &y) == add(&sub(&x3, &three_x), &b)
+    mul(&ym, &y) == add(&sub(&x3, &three_x), &B)
 }
 
 fn number(bytes: &[u8]) -> Number {

@@ -62,7 +62,7 @@ impl Entropy for RingEntropy {
         let public = private
             .compute_public_key()
             .map_err(|_| CryptoError::NoRandomness)?;
-        let public = PublicKey::from_uncompressed(public.as_ref())?;
+        let public = PublicKey::computed(&public)?;
         Ok(Box::new(RingEphemeral { private, public }))
     }
 }

@@ -6,7 +6,7 @@ mod entropy;
 
 use std::fmt;
 
-use ring::{digest, signature};
+use ring::{agreement, digest, signature};
 use zeroize::Zeroizing;
 
 pub use entropy::{Entropy, Ephemeral, RingEntropy};
@@ -58,6 +58,12 @@ impl PublicKey {
             return Err(CryptoError::InvalidPoint);
         }
         Ok(Self(bytes))
+    }
+
+    /// A point that `ring` has just computed, which is on the curve.
+    fn computed(point: &agreement::PublicKey) -> Result<Self, CryptoError> {
+        let bytes = point.as_ref().try_into();
+        bytes.map(Self).map_err(|_| CryptoError::InvalidPoint)
     }
 
     /// `04 || x || y`.

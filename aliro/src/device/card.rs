@@ -57,13 +57,14 @@ pub struct Card {
 impl Card {
     /// A card that waits for SELECT.
     pub fn new(
-        config: DeviceConfig,
+        config: impl Into<Arc<DeviceConfig>>,
         memory: Option<Arc<dyn Memory>>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let config = config.into();
         Self {
             assembler: Assembler::new(config.proprietary.extended_length()),
-            config: Arc::new(config),
+            config,
             memory,
             mailboxes: None,
             notifications: false,

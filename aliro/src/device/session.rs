@@ -1,5 +1,6 @@
 //! The device's transaction over messages.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +54,11 @@ impl Session {
     ///
     /// # Errors
     /// [`CryptoError::NoRandomness`].
-    pub fn new(config: DeviceConfig, entropy: &dyn Entropy) -> Result<Self, CryptoError> {
-        Self::open(config, None, entropy)
+    pub fn new(
+        config: impl Into<Arc<DeviceConfig>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CryptoError> {
+        Self::open(config.into(), None, entropy)
     }
 
     /// A session that remembers readers and lets them recognise the device by
@@ -64,19 +68,18 @@ impl Session {
     /// # Errors
     /// [`CryptoError::NoRandomness`].
     pub fn with_memory(
-        config: DeviceConfig,
+        config: impl Into<Arc<DeviceConfig>>,
         memory: Arc<dyn Memory>,
         entropy: &dyn Entropy,
     ) -> Result<Self, CryptoError> {
-        Self::open(config, Some(memory), entropy)
+        Self::open(config.into(), Some(memory), entropy)
     }
 
     fn open(
-        config: DeviceConfig,
+        config: Arc<DeviceConfig>,
         memory: Option<Arc<dyn Memory>>,
         entropy: &dyn Entropy,
     ) -> Result<Self, CryptoError> {
-        let config = Arc::new(config);
         Ok(Self {
             transaction: Transaction::new(Arc::clone(&config), memory, entropy)?,
             assembler: Assembler::new(config.proprietary.extended_length()),
@@ -143,15 +146,17 @@ impl Session {
             self.channel = self.offered.take();
         }
         let payload = match &mut self.channel {
-            None => message.payload.to_vec(),
+            None => Cow::Borrowed(message.payload),
             Some(channel) => match channel.open_message(&message) {
-                Ok(plain) => plain,
+                Ok(plain) => Cow::Owned(plain),
                 Err(_) => return self.give_up(Failure::Channel, Some(ErrorCode::Unknown)),
             },
         };
         match message.protocol {
             Protocol::Notification => self.on_notification(message.id, &payload),
-            Protocol::ThirdParty if self.channel.is_some() => vec![Event::ThirdParty(payload)],
+            Protocol::ThirdParty if self.channel.is_some() => {
+                vec![Event::ThirdParty(payload.into_owned())]
+            }
             Protocol::Ranging => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))
             }

@@ -5,6 +5,8 @@
 //! lets `ciborium` decode a part only after the walk has found it well-formed,
 //! shallow and small, so that hostile lengths and nesting cost nothing.
 
+use std::ops::Range;
+
 use ciborium::value::Value;
 
 use super::error::DocumentError;
@@ -214,6 +216,13 @@ impl Writer {
     pub(crate) fn raw(&mut self, encoded: &[u8]) -> &mut Self {
         self.0.extend_from_slice(encoded);
         self
+    }
+
+    /// Where that stands which is written meanwhile.
+    pub(crate) fn span(&mut self, write: impl FnOnce(&mut Self)) -> Range<usize> {
+        let start = self.0.len();
+        write(self);
+        start..self.0.len()
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {

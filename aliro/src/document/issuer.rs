@@ -121,7 +121,7 @@ impl Unsigned {
     pub fn finish(self, signature: Signature) -> Result<RawDocument, DocumentError> {
         let issuer_auth = cose::issue(&self.issuer, self.payload, &signature);
         let items: Vec<_> = self.tagged_items.iter().map(Vec::as_slice).collect();
-        RawDocument::decode(&response::assemble(self.doc_type, &items, &issuer_auth))
+        RawDocument::decode(&response::assemble(self.doc_type, &items, &issuer_auth).bytes)
     }
 }
 

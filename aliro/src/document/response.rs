@@ -260,18 +260,28 @@ impl RawDocument {
                 item.namespace == self.doc_type
                     && identifiers.iter().any(|id| id.as_ref() == item.identifier)
             })
-            .map(|item| &self.bytes[item.tagged.clone()])
             .collect();
         if kept.is_empty() {
             return None;
         }
-        let bytes = assemble(
-            &self.doc_type,
-            &kept,
-            &self.bytes[self.issuer_auth_span.clone()],
-        );
-        // The parts were parsed before, so putting them together parses too.
-        Self::decode(&bytes).ok()
+        let tagged: Vec<_> = kept.iter().map(|item| self.tagged(item)).collect();
+        let issuer_auth = &self.bytes[self.issuer_auth_span.clone()];
+        let assembled = assemble(&self.doc_type, &tagged, issuer_auth);
+        // Every part was parsed before; only its place is another one.
+        let mut start = assembled.items.start;
+        let items = kept.into_iter().map(|item| {
+            let moved = item.moved_to(start);
+            start = moved.tagged.end;
+            moved
+        });
+        Some(Self {
+            items: items.collect(),
+            bytes: assembled.bytes,
+            issuer_auth_span: assembled.issuer_auth,
+            doc_type: self.doc_type.clone(),
+            issuer_auth: self.issuer_auth.clone(),
+            mso: self.mso.clone(),
+        })
     }
 
     pub(crate) fn items(&self) -> &[Item] {
@@ -297,18 +307,35 @@ impl RawDocument {
     }
 }
 
+/// A document, and where its parts stand in it.
+pub(crate) struct Assembled {
+    pub(crate) bytes: Vec<u8>,
+    /// All signed items, one after the other.
+    items: Range<usize>,
+    issuer_auth: Range<usize>,
+}
+
 /// Puts signed items and issuer signature together, all of them encoded.
-pub(crate) fn assemble(doc_type: &str, tagged_items: &[&[u8]], issuer_auth: &[u8]) -> Vec<u8> {
+pub(crate) fn assemble(doc_type: &str, tagged_items: &[&[u8]], issuer_auth: &[u8]) -> Assembled {
     let mut out = Writer::default();
     out.map(2).text("1").map(2);
     out.text("1").map(1).text(doc_type);
     out.array(tagged_items.len());
-    for item in tagged_items {
-        out.raw(item);
-    }
-    out.text("2").raw(issuer_auth);
+    let items = out.span(|out| {
+        for item in tagged_items {
+            out.raw(item);
+        }
+    });
+    out.text("2");
+    let issuer_auth = out.span(|out| {
+        out.raw(issuer_auth);
+    });
     out.text("5").text(doc_type);
-    out.into_bytes()
+    Assembled {
+        bytes: out.into_bytes(),
+        items,
+        issuer_auth,
+    }
 }
 
 fn read_issuer_signed<'a>(
@@ -400,6 +427,19 @@ fn read_item(document: &[u8], namespace: &str, tagged: &[u8]) -> Result<Item, Do
 }
 
 impl Item {
+    /// The same item in another document, where it stands from here on.
+    fn moved_to(&self, start: usize) -> Self {
+        let moved = |place: &Range<usize>| {
+            let offset = place.start - self.tagged.start;
+            start + offset..start + offset + place.len()
+        };
+        Self {
+            tagged: moved(&self.tagged),
+            value: moved(&self.value),
+            ..self.clone()
+        }
+    }
+
     /// Within a namespace, digest ids and identifiers are unique.
     fn collides_with(&self, other: &Self) -> bool {
         self.namespace == other.namespace

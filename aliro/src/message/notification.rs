@@ -182,7 +182,7 @@ impl Notification {
     /// # Errors
     /// [`MessageError::Attribute`] when an A5 object is longer than 255 bytes.
     pub fn encode(&self) -> Result<(u8, Vec<u8>), MessageError> {
-        let mut payload = Vec::new();
+        let mut payload = Vec::with_capacity(16);
         let id = match self {
             Self::Busy => {
                 push_attribute(&mut payload, 0, &[])?;

@@ -1,5 +1,6 @@
 //! The reader's transaction over messages.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +54,11 @@ impl Session {
     ///
     /// # Errors
     /// [`CryptoError::NoRandomness`].
-    pub fn new(config: ReaderConfig, entropy: &dyn Entropy) -> Result<Self, CryptoError> {
-        Self::start(config, None, entropy)
+    pub fn new(
+        config: impl Into<Arc<ReaderConfig>>,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, CryptoError> {
+        Self::start(config.into(), None, entropy)
     }
 
     /// A session that remembers devices and asks them for the fast phase, but
@@ -63,19 +67,18 @@ impl Session {
     /// # Errors
     /// [`CryptoError::NoRandomness`].
     pub fn with_memory(
-        config: ReaderConfig,
+        config: impl Into<Arc<ReaderConfig>>,
         memory: Arc<dyn Memory>,
         entropy: &dyn Entropy,
     ) -> Result<Self, CryptoError> {
-        Self::start(config, Some(memory), entropy)
+        Self::start(config.into(), Some(memory), entropy)
     }
 
     fn start(
-        config: ReaderConfig,
+        config: Arc<ReaderConfig>,
         memory: Option<Arc<dyn Memory>>,
         entropy: &dyn Entropy,
     ) -> Result<Self, CryptoError> {
-        let config = Arc::new(config);
         Ok(Self {
             transaction: Transaction::new(Arc::clone(&config), memory, entropy)?,
             config,
@@ -98,15 +101,17 @@ impl Session {
             return self.on_access_protocol(&message);
         }
         let payload = match &mut self.channel {
-            None => message.payload.to_vec(),
+            None => Cow::Borrowed(message.payload),
             Some(channel) => match channel.open_message(&message) {
-                Ok(plain) => plain,
+                Ok(plain) => Cow::Owned(plain),
                 Err(_) => return self.give_up(Failure::Channel, Some(ErrorCode::Unknown)),
             },
         };
         match message.protocol {
             Protocol::Notification => self.on_notification(message.id, &payload),
-            Protocol::ThirdParty if self.channel.is_some() => vec![Event::ThirdParty(payload)],
+            Protocol::ThirdParty if self.channel.is_some() => {
+                vec![Event::ThirdParty(payload.into_owned())]
+            }
             Protocol::Supplementary if self.channel.is_some() => Vec::new(),
             Protocol::Ranging => {
                 self.give_up(Failure::Ranging, Some(ErrorCode::ResourceUnavailable))

@@ -159,7 +159,7 @@ impl AwaitingAuth0 {
             device_point: answer.device_point,
             transaction: self.auth0.transaction,
             flag: self.auth0.flag(),
-            proprietary: self.proprietary.as_bytes().to_vec(),
+            proprietary: self.proprietary.into_bytes(),
             reader_extension: self.auth0.extension,
             device_extension: answer.extension,
         };
@@ -247,13 +247,14 @@ impl MustSign {
     /// names the device.
     fn recognise(self, cryptogram: &[u8; 64], memory: &dyn Memory) -> AfterAuth0 {
         let mut found = None;
+        let search = self.context.search();
         memory.search(&mut |credential, key| {
             if found.is_some() {
                 return true;
             }
-            let keys = self.context.fast(key, credential);
-            let opened = Cryptogram::open(&keys.cryptogram, cryptogram);
-            found = opened.map(|content| (*credential, keys, content));
+            let candidate = search.candidate(key, credential);
+            let opened = Cryptogram::open(&candidate.cryptogram_key(), cryptogram);
+            found = opened.map(|content| (*credential, candidate.keys(), content));
             found.is_some()
         });
         let Some((credential, keys, content)) = found else {

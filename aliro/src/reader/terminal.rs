@@ -67,12 +67,12 @@ impl Terminal {
     /// # Errors
     /// [`CryptoError::NoRandomness`].
     pub fn new(
-        config: ReaderConfig,
+        config: impl Into<Arc<ReaderConfig>>,
         memory: Option<Arc<dyn Memory>>,
         entropy: &dyn Entropy,
     ) -> Result<Self, CryptoError> {
         Ok(Self {
-            transaction: Transaction::new(Arc::new(config), memory, entropy)?,
+            transaction: Transaction::new(config.into(), memory, entropy)?,
             limits: Limits::announced(None),
             fixed_limits: false,
             ask_fast: true,
