@@ -1,0 +1,66 @@
+//! What things cost, as ratios: each operation beside the least that it cannot do without, or beside a
+//! peer that does the same job. One run, one table a bench; the exit code is 0 only if all limits hold.
+
+#![forbid(unsafe_code)]
+
+mod aliro;
+mod codes;
+mod key;
+mod measure;
+mod primitives;
+mod rules;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use crate::table::Bench;
+
+#[derive(Debug, Parser)]
+#[command(about = "What things cost, as ratios")]
+struct Arguments {
+    /// The benches to run; all when none is named
+    benches: Vec<Name>,
+}
+
+/// A bench is a file of this folder.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Name {
+    /// An unlock, both sides
+    Aliro,
+    /// The access decision
+    Rules,
+    /// Rotating codes
+    Codes,
+}
+
+impl Name {
+    fn bench(self) -> Bench {
+        match self {
+            Self::Aliro => aliro::bench(),
+            Self::Rules => rules::bench(),
+            Self::Codes => codes::bench(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let mut names = Arguments::parse().benches;
+    if names.is_empty() {
+        names = Name::value_variants().to_vec();
+    }
+    let mut missed = 0;
+    for name in names {
+        let table = name.bench().run();
+        println!("{table}");
+        missed += table.missed();
+    }
+    if missed == 0 {
+        println!("all limits hold");
+        ExitCode::SUCCESS
+    } else {
+        println!("limits missed: {missed}");
+        ExitCode::FAILURE
+    }
+}
