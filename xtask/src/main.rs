@@ -128,7 +128,7 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Decide { version } => return decide::decide(version),
         Chore::Soak(wanted) => return Ok(soak::soak(wanted)),
         Chore::Bench { benches } => {
-            let manifest = "bench/Cargo.toml";
+            let manifest = workspace::BENCH;
             run(cargo()
                 .args(["run", "--release", "--locked", "--manifest-path", manifest])
                 .env("CARGO_TARGET_DIR", target().join("bench"))

@@ -10,8 +10,11 @@ pub(crate) fn root() -> &'static Path {
         .expect("xtask lies in the workspace")
 }
 
+/// The benches, a workspace of their own.
+pub(crate) const BENCH: &str = "bench/Cargo.toml";
+
 /// Workspaces of their own, beside the one that everybody builds.
-pub(crate) const APART: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
+pub(crate) const APART: [&str; 2] = [BENCH, "fuzz/Cargo.toml"];
 
 /// Where cargo puts what it builds, and we what we generate or fetch.
 pub(crate) fn target() -> PathBuf {
