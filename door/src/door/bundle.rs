@@ -196,6 +196,7 @@ impl Door {
         }
         if let Some((revoked, _)) = revoked {
             inner.knowledge.revoked = revoked;
+            self.phones_changed(inner)?;
         }
         tracing::info!(number = ?header.number, passes = fit.passes.len(), "a bundle");
         Ok(())

@@ -1,4 +1,4 @@
-//! The controller's own two key pairs. The only secrets in the store.
+//! The controller's own two key pairs. All other secrets in the store are sealed under one of them.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use zeroize::Zeroizing;

@@ -9,8 +9,8 @@ use super::StoreError;
 
 /// Most phones that a door knows again. Each costs a stranger's visit one more trial (the first key of an
 /// HKDF and 48 bytes of AES-GCM, about a microsecond): so many cost no more than the standard phase that
-/// follows (`cargo xtask bench aliro` measures where that ends). Beyond it, the phone that was not remembered anew for longest is a stranger once more, which
-/// costs it one standard phase.
+/// follows (`cargo xtask bench aliro` measures where that ends). Beyond it, the phone that was not
+/// remembered anew for longest is a stranger once more, which costs it one standard phase.
 pub(crate) const MOST_REMEMBERED: usize = 256;
 
 /// A remembered phone.
