@@ -173,7 +173,6 @@ impl Parts {
         self.standard()
             .and(1, self.check_certificate)
             .and(1, self.check_grant)
-            .and(2, self.channel_keys)
     }
 
     /// The fast phase with a search among so many phones, which finds the last.
