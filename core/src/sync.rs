@@ -270,6 +270,8 @@ fn kind_of(value: &Entity) -> EntityKind {
         Entity::Statement(_) => EntityKind::Statement,
         Entity::Person(_) => EntityKind::Person,
         Entity::Event(_) => EntityKind::Event,
+        Entity::Bundle(_) => EntityKind::Bundle,
+        Entity::LogReceipt(_) => EntityKind::LogReceipt,
     }
 }
 

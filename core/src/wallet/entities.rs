@@ -119,6 +119,8 @@ fn number(kind: EntityKind) -> i64 {
         EntityKind::Statement => 7,
         EntityKind::Person => 8,
         EntityKind::Event => 9,
+        EntityKind::Bundle => 10,
+        EntityKind::LogReceipt => 11,
     }
 }
 

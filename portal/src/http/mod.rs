@@ -13,7 +13,9 @@ mod credential_register;
 mod door_controllers;
 mod door_create;
 mod door_list;
+mod door_logs;
 mod door_states;
+mod door_time;
 mod events;
 mod guest_page;
 mod guest_pass;
@@ -95,6 +97,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(door_list::door_list, door_create::door_create))
         .routes(routes!(door_controllers::door_controllers))
         .routes(routes!(door_states::door_states))
+        .routes(routes!(door_logs::door_logs))
+        .routes(routes!(door_time::door_time))
         .routes(routes!(
             people_list::people_list,
             people_create::people_create

@@ -8,6 +8,7 @@ pub(crate) mod code_check;
 pub(crate) mod controller;
 pub(crate) mod credential;
 pub(crate) mod door;
+pub(crate) mod door_log;
 pub(crate) mod door_state;
 pub(crate) mod event;
 pub(crate) mod guest;

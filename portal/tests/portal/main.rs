@@ -17,6 +17,7 @@ mod guests;
 mod idempotency;
 mod keys;
 mod lists;
+mod lock_sync;
 mod openapi;
 mod outbox;
 mod problems;
