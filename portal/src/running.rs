@@ -23,7 +23,7 @@ use crate::listen::{self, TlsError};
 use crate::lock_sync;
 use crate::metrics::Metrics;
 use crate::model::sync::CursorKey;
-use crate::model::{door, event, housekeeping, property, secrets};
+use crate::model::{door, event, housekeeping, property, secrets, uses};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
@@ -316,7 +316,8 @@ async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     let now = app.tools.now();
     app.store
         .write(id, move |tx| {
-            Ok::<_, Fault>(event::forget_news(tx, id, now)?)
+            event::forget_news(tx, id, now)?;
+            uses::settle_over(tx, id, now)
         })
         .await?;
     let tools = app.tools.clone();

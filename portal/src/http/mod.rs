@@ -27,6 +27,7 @@ mod key_link;
 mod key_list;
 mod key_show;
 mod key_withdraw;
+mod key_write_off;
 mod link_bind;
 mod link_preview;
 mod me;
@@ -110,6 +111,7 @@ fn described() -> OpenApiRouter<Shared> {
             key_withdraw::key_withdraw
         ))
         .routes(routes!(key_link::key_link))
+        .routes(routes!(key_write_off::key_write_off))
         .routes(routes!(events::events))
         .routes(routes!(commissioning::offer))
         .routes(routes!(commissioning::collect))

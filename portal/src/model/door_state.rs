@@ -5,7 +5,7 @@ use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::doorstate::{DoorState, SignedDoorState};
 use latchkey_protocol::ids::PropertyId;
 
-use super::{controller, door, key_write, property};
+use super::{controller, door, key_write, property, uses};
 use crate::fault::Fault;
 use crate::issue::statements::as_i64;
 use crate::issue::{bundles, pass_rows};
@@ -32,6 +32,9 @@ pub(crate) fn take(
     let state = signed
         .verify(&controller.reader_key)
         .map_err(|error| bad(&error.to_string()))?;
+    // Totals and ceilings count however late they come.
+    let holder = uses::holder(state.door, state.generation);
+    uses::reported(tx, id, holder, &state.leases)?;
     keep(tx, tools, &state, bytes)?;
     Ok(state)
 }

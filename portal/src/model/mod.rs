@@ -29,4 +29,5 @@ pub(crate) mod secrets;
 pub(crate) mod session;
 pub(crate) mod sign_in;
 pub(crate) mod sync;
+pub(crate) mod uses;
 pub(crate) mod withdrawal;

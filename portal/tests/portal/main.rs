@@ -27,3 +27,4 @@ mod sync;
 mod tenants;
 mod time;
 mod tls;
+mod uses;
