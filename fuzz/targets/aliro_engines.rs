@@ -4,70 +4,84 @@
 
 use std::sync::Arc;
 
-use aliro::crypto::{PublicKey, RingEntropy, Signature};
+use aliro::crypto::Signature;
 use aliro::device::{self, Card, Credential, DeviceConfig, GroupBinding, Trust};
 use aliro::identifier::ReaderIdentifier;
 use aliro::reader::{self, ReaderConfig, ReaderKey, Terminal};
+use latchkey_fuzz::{Dealt, Key, Script};
 
-/// The point that SEC 2 names as P-256's base: a valid key whose private half is 1, and which no
-/// script holds a signature of.
-const BASE: &str = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
-                    4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+/// What no script holds a signature of.
+const STRANGE: Key = Key(1);
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Some((which, script)) = bytes.split_first() else {
-        return;
+    let mut script = Script::new(bytes);
+    let which = script.byte();
+    let pieces = Pieces {
+        framed: which & 4 != 0,
+        script,
     };
-    let pieces = Pieces(script);
     match which % 4 {
         0 => reader_session(pieces),
         1 => device_session(pieces),
-        2 => terminal(pieces),
-        _ => card(pieces),
+        2 => terminal(pieces.bare()),
+        _ => card(pieces.bare()),
     }
 });
 
 /// Cuts the script: a length, then so many bytes.
-struct Pieces<'a>(&'a [u8]);
+struct Pieces<'a> {
+    script: Script<'a>,
+    /// Whether a piece is the type, the id and the payload of a message whose length is right.
+    framed: bool,
+}
 
-impl<'a> Iterator for Pieces<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (length, rest) = self.0.split_first()?;
-        let (piece, rest) = rest.split_at(rest.len().min(usize::from(*length)));
-        self.0 = rest;
-        Some(piece)
+impl Pieces<'_> {
+    fn bare(self) -> Self {
+        Self {
+            framed: false,
+            ..self
+        }
     }
 }
 
-fn key() -> PublicKey {
-    let digits = BASE.as_bytes().chunks(2);
-    let bytes: Vec<u8> = digits
-        .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    PublicKey::from_uncompressed(&bytes).expect("the base point")
+impl Iterator for Pieces<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if self.script.is_over() {
+            return None;
+        }
+        let piece = self.script.piece();
+        match piece {
+            [kind, id, payload @ ..] if self.framed => {
+                let mut message = vec![*kind, *id, 0, payload.len() as u8];
+                message.extend(payload);
+                Some(message)
+            }
+            _ => Some(piece.to_vec()),
+        }
+    }
 }
 
 fn reader_config() -> ReaderConfig {
     let door = ReaderIdentifier::new([1; 16], [2; 16]);
-    ReaderConfig::new(door, ReaderKey::Direct(key()))
+    ReaderConfig::new(door, ReaderKey::Direct(STRANGE.public()))
 }
 
 fn device_config() -> DeviceConfig {
     DeviceConfig::new(vec![Credential {
-        public_key: key(),
+        public_key: STRANGE.public(),
         groups: vec![GroupBinding {
             group: [1; 16],
-            trust: Trust::DirectKey(key()),
+            trust: Trust::DirectKey(STRANGE.public()),
         }],
     }])
 }
 
 fn reader_session(pieces: Pieces<'_>) {
-    let mut session = reader::Session::new(reader_config(), &RingEntropy).expect("randomness");
+    let mut session = reader::Session::new(reader_config(), &Dealt::from(16)).expect("randomness");
     for piece in pieces {
-        let mut events = session.on_message(piece);
+        let mut events = session.on_message(&piece);
         while let Some(event) = events.pop() {
             match event {
                 reader::Event::Sign(_) => {
@@ -81,10 +95,10 @@ fn reader_session(pieces: Pieces<'_>) {
 }
 
 fn device_session(pieces: Pieces<'_>) {
-    let mut session = device::Session::new(device_config(), &RingEntropy).expect("randomness");
+    let mut session = device::Session::new(device_config(), &Dealt::from(16)).expect("randomness");
     session.start_rke().expect("it has not begun");
     for piece in pieces {
-        for event in session.on_message(piece) {
+        for event in session.on_message(&piece) {
             match event {
                 device::Event::Send(_)
                 | device::Event::Busy
@@ -97,10 +111,10 @@ fn device_session(pieces: Pieces<'_>) {
 }
 
 fn terminal(pieces: Pieces<'_>) {
-    let mut terminal = Terminal::new(reader_config(), None, &RingEntropy).expect("randomness");
+    let mut terminal = Terminal::new(reader_config(), None, &Dealt::from(16)).expect("randomness");
     terminal.start().expect("it has not begun");
     for piece in pieces {
-        let mut events = terminal.on_apdu(piece);
+        let mut events = terminal.on_apdu(&piece);
         while let Some(event) = events.pop() {
             match event {
                 reader::TerminalEvent::Sign(_) => {
@@ -114,9 +128,9 @@ fn terminal(pieces: Pieces<'_>) {
 }
 
 fn card(pieces: Pieces<'_>) {
-    let mut card = Card::new(device_config(), None, Arc::new(RingEntropy));
+    let mut card = Card::new(device_config(), None, Arc::new(Dealt::from(16)));
     for piece in pieces {
-        let events = card.on_apdu(piece);
+        let events = card.on_apdu(&piece);
         let answers = events
             .iter()
             .filter(|event| matches!(event, device::CardEvent::Send(_)));

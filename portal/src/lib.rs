@@ -13,7 +13,6 @@ mod fault;
 mod http;
 mod issue;
 mod listen;
-mod lock_sync;
 mod metrics;
 mod model;
 mod notify;

@@ -56,8 +56,10 @@ impl Schedule {
         let earliest = start.max(now.saturating_sub(i64::from(recurrence.duration())) + 1);
         let latest = self.end.map_or(now, |end| now.min(i64::from(end)));
         // Latest first: an occurrence that runs most often began today.
-        let from = (earliest - time_of_day + DAY - 1).div_euclid(DAY);
-        let to = (latest - time_of_day).div_euclid(DAY);
+        let from = (earliest - time_of_day)
+            .saturating_add(DAY - 1)
+            .div_euclid(DAY);
+        let to = latest.saturating_sub(time_of_day).div_euclid(DAY);
         (from..=to)
             .rev()
             .any(|day| recurrence.falls_on(first_day, day))

@@ -228,11 +228,9 @@ impl AwaitingLoadCert {
     /// The device took the certificate. (Whether it verifies shows at AUTH1.)
     ///
     /// # Errors
-    /// [`Failure::DeviceStatus`]; [`Failure::Malformed`] for an answer with data.
+    /// [`Failure::DeviceStatus`].
     pub fn on_response(self, response: &Response) -> Result<MustSign, StepFailure> {
-        if !success(response)?.is_empty() {
-            return Err(StepFailure::plain(Failure::Malformed));
-        }
+        success(response)?;
         Ok(self.0)
     }
 }

@@ -23,4 +23,3 @@ mod program;
 mod property;
 mod secrets;
 mod street;
-mod uses;

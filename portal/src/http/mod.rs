@@ -13,9 +13,7 @@ mod credential_register;
 mod door_controllers;
 mod door_create;
 mod door_list;
-mod door_logs;
 mod door_states;
-mod door_time;
 mod events;
 mod guest_page;
 mod guest_pass;
@@ -27,7 +25,6 @@ mod key_link;
 mod key_list;
 mod key_show;
 mod key_withdraw;
-mod key_write_off;
 mod link_bind;
 mod link_preview;
 mod me;
@@ -98,8 +95,6 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(door_list::door_list, door_create::door_create))
         .routes(routes!(door_controllers::door_controllers))
         .routes(routes!(door_states::door_states))
-        .routes(routes!(door_logs::door_logs))
-        .routes(routes!(door_time::door_time))
         .routes(routes!(
             people_list::people_list,
             people_create::people_create
@@ -111,7 +106,6 @@ fn described() -> OpenApiRouter<Shared> {
             key_withdraw::key_withdraw
         ))
         .routes(routes!(key_link::key_link))
-        .routes(routes!(key_write_off::key_write_off))
         .routes(routes!(events::events))
         .routes(routes!(commissioning::offer))
         .routes(routes!(commissioning::collect))

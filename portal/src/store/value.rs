@@ -141,7 +141,6 @@ ids!(
     KeyId,
     CredentialId,
     PassId,
-    BudgetId,
     ElementId,
     EventId,
     AccountId,
