@@ -3,6 +3,7 @@
 pub(crate) mod aliro_peers;
 mod browser;
 mod deny;
+mod fuzz;
 mod kotlin;
 mod postgres;
 mod rust;
@@ -77,6 +78,12 @@ const SUITES: &[Suite] = &[
         name: "aliro-peers",
         shows: "Aliro documents and schedules agree with pycose and dateutil, a sample of cases",
         run: aliro_peers::sample,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "fuzz",
+        shows: "no target of fuzz/ is brought down by the inputs that are kept, or by a sample of others",
+        run: fuzz::sample,
         must_run_in_ci: true,
     },
     Suite {
