@@ -13,7 +13,7 @@ use aliro::proprietary::{ExtendedLength, ProprietaryInformation};
 use aliro::reader::{BoundedMemory, CertificateDelivery, Failure, Memory as _, Phase};
 use aliro::{device, tlv};
 use common::mailbox::OneMailbox;
-use common::tool::ToolDevice;
+use common::tool_device::ToolDevice;
 use common::{Field, Installation, Key, untouched};
 
 fn without_documents() -> Installation {

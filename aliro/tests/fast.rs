@@ -117,55 +117,6 @@ fn a_reader_that_needs_documents_goes_on_after_a_hit() {
 }
 
 #[test]
-fn the_answer_to_auth0_looks_alike_for_friends_and_strangers() {
-    let installation = without_documents();
-    let memories = Memories::new();
-    memories.field(&installation).run(untouched);
-    let stranger = Memories::new();
-    let mut unknown = installation.device_config();
-    unknown.interface = Interface::NFC;
-    unknown.credentials[0].groups[0].group = [0; 16];
-    let unknown = device::Card::new(
-        unknown,
-        Some(memories.device.clone()),
-        Arc::new(RingEntropy),
-    );
-    let runs = [
-        memories.field(&installation).run(untouched),
-        Memories {
-            reader: memories.reader.clone(),
-            device: stranger.device,
-        }
-        .field(&installation)
-        .run(untouched),
-        installation
-            .field_of(
-                installation.terminal(Some(memories.reader.clone())),
-                unknown,
-            )
-            .run(untouched),
-    ];
-    let answers: Vec<_> = runs.iter().map(|seen| seen.apdus[1].1.clone()).collect();
-    for answer in &answers {
-        assert_eq!(answer.len(), 67 + 66 + 2);
-        assert_eq!(answer[..3], [0x86, 0x41, 0x04]);
-        assert_eq!(answer[67..69], [0x9d, 0x40]);
-        assert_eq!(answer[133..], [0x90, 0x00]);
-    }
-    // Fresh points and cryptograms each time: nothing of 8 bytes in common.
-    for (at, answer) in answers.iter().enumerate() {
-        for other in &answers[at + 1..] {
-            for window in answer.windows(8) {
-                assert!(!other.windows(8).any(|theirs| theirs == window));
-            }
-        }
-    }
-}
-
-/// A reader that has no key to open the cryptogram with, and tries what a
-/// friend would say next: whether the device remembers the reader whose name it
-/// took does not show.
-#[test]
 fn whoever_did_not_open_the_cryptogram_hears_the_same_from_friends_and_strangers() {
     let installation = without_documents();
     let memories = Memories::new();

@@ -7,7 +7,7 @@ mod common;
 use aliro::crypto::RingEntropy;
 use aliro::device;
 use aliro::identifier::ReaderIdentifier;
-use aliro::message::{Message, MessageBuffer, ReaderState};
+use aliro::message::{MessageBuffer, ReaderState};
 use aliro::proprietary::ExtendedLength;
 use aliro::reader::{self, CertificateDelivery};
 use common::{Installation, Key, Seen, Way, faithful, holds};
@@ -95,82 +95,6 @@ fn messages_glued_into_a_stream_and_cut_anywhere_come_out_whole() {
     }
     let messages: Vec<_> = seen.wire.into_iter().map(|(_, message)| message).collect();
     assert_eq!(out, messages);
-}
-
-/// The number of the message that carries the RKE request: the last one to the
-/// reader.
-fn request_number(seen: &Seen) -> usize {
-    seen.wire
-        .iter()
-        .rposition(|(way, _)| *way == Way::ToReader)
-        .unwrap()
-}
-
-/// Runs with message `at` spoilt; the door must stay shut, or, when what is
-/// spoilt comes after the request, the device must not believe it.
-fn spoil(installation: &Installation, at: usize, how: impl Fn(&mut Vec<u8>)) -> Seen {
-    installation.pair().run(|number, _, mut message| {
-        if number == at {
-            how(&mut message);
-        }
-        vec![message]
-    })
-}
-
-#[test]
-fn a_message_cut_anywhere_never_opens() {
-    let installation = Installation::new();
-    let wire = honest(&installation);
-    let request = request_number(&wire);
-    for (number, (_, message)) in wire.wire.iter().enumerate() {
-        for length in 0..message.len() {
-            // As it is, it is no message at all.
-            assert!(Message::parse(&message[..length]).is_err());
-            if length < 4 {
-                continue;
-            }
-            // With a header that fits, it may be.
-            let seen = spoil(&installation, number, |message| {
-                message.truncate(length);
-                message[2..4].copy_from_slice(&((length - 4) as u16).to_be_bytes());
-            });
-            // A command without its Le is one that phones were seen to take;
-            // nothing is lost with that byte.
-            let only_le = length + 1 == message.len() && message[..2] == [0, 0];
-            if number <= request && !only_le {
-                assert_eq!(seen.opened, 0, "{length} bytes of message {number}");
-            }
-        }
-    }
-}
-
-#[test]
-fn a_message_lost_repeated_or_late_never_opens_more_than_once() {
-    let installation = Installation::new();
-    let wire = honest(&installation);
-    let request = request_number(&wire);
-    for at in 0..wire.wire.len() {
-        let lost = installation.pair().run(
-            |number, _, message| {
-                if number == at { vec![] } else { vec![message] }
-            },
-        );
-        // What the reader itself sends last is not needed for opening; what an
-        // application sends is in the same order, so its loss is noticed.
-        assert_eq!(lost.opened, usize::from(at > request), "{at} lost");
-
-        let repeated = installation.pair().run(|number, _, message| {
-            if number == at {
-                vec![message.clone(), message]
-            } else {
-                vec![message]
-            }
-        });
-        assert!(repeated.opened <= 1, "{at} repeated");
-        if at < request {
-            assert!(repeated.reader_failure.is_some() || repeated.device_failure.is_some());
-        }
-    }
 }
 
 #[test]
@@ -295,31 +219,6 @@ fn an_unknown_group_and_a_reader_that_cannot_prove_itself_look_alike() {
             .iter()
             .all(|f| *f == device::Failure::ReaderNotProved)
     );
-}
-
-#[test]
-fn two_visits_share_nothing_but_constants() {
-    let installation = Installation::new();
-    let (first, second) = (honest(&installation), honest(&installation));
-    // The opening is a constant, and so is what stands around documents.
-    let fresh = |seen: &Seen| -> Vec<Vec<u8>> {
-        let sent = seen.wire.iter().filter(|(way, _)| *way == Way::ToReader);
-        sent.skip(1)
-            .map(|(_, message)| match message[4..] {
-                [0x53, ..] => message[20..].to_vec(),
-                _ => message.clone(),
-            })
-            .collect()
-    };
-    let second = fresh(&second);
-    for message in fresh(&first) {
-        for window in message.windows(8) {
-            assert!(
-                !second.iter().any(|other| holds(other, window)),
-                "{window:x?}"
-            );
-        }
-    }
 }
 
 fn any_message() -> impl Strategy<Value = Vec<u8>> {

@@ -57,6 +57,10 @@ mirror! {
         Person,
         /// An event.
         Event,
+        /// A bundle that this phone carries to a door.
+        Bundle,
+        /// A receipt that this phone carries to a door.
+        LogReceipt,
     }
 }
 

@@ -34,7 +34,7 @@ pub enum UnlockEvent {
         /// Which.
         carrier: CarrierKind,
     },
-    /// The door was reached: it proves itself, then the phone does.
+    /// The door was reached: it proves itself, then the phone does; where they have met, by what both remember.
     Proving {
         /// Over which carrier.
         carrier: CarrierKind,

@@ -165,8 +165,8 @@ pub(crate) async fn next_page(
         if let Some(offset) = corrected {
             keep_offset(tx, portal, offset)?;
         }
-        let applied = apply(tx, portal, property, record.cursor.is_none(), &page)?;
-        if !page.more && applied.changes > 0 {
+        let (applied, stale) = apply(tx, portal, property, record.cursor.is_none(), &page)?;
+        if stale > 0 || applied.kinds.iter().any(|kind| ends_doors(*kind)) {
             unlock::forget_what_ended(context, tx, property)?;
         }
         Ok(applied)
@@ -188,13 +188,15 @@ fn page_path(property: PropertyId, cursor: Option<&str>, wait: Duration) -> Stri
     }
 }
 
+/// Applies a page; what it did, and how many things went because a sync from the beginning did not bring them
+/// again.
 fn apply(
     tx: &Tx<'_>,
     portal: &PortalClient,
     property: PropertyId,
     from_the_beginning: bool,
     page: &SyncPage,
-) -> Result<Applied, Error> {
+) -> Result<(Applied, usize), Error> {
     // The first page of a sync from the beginning marks what is there; see `mark_entities_stale`.
     if from_the_beginning {
         tx.mark_entities_stale(property)?;
@@ -203,17 +205,25 @@ fn apply(
         apply_change(tx, property, change)?;
     }
     tx.put_cursor(property, portal.id, Some(&page.cursor))?;
-    if !page.more {
-        tx.delete_stale_entities(property)?;
-    }
+    let stale = match page.more {
+        true => 0,
+        false => tx.delete_stale_entities(property)?,
+    };
     let mut kinds: Vec<_> = page.changes.iter().map(|change| change.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    Ok(Applied {
+    let applied = Applied {
         changes: page.changes.len(),
         kinds,
         more: page.more,
-    })
+    };
+    Ok((applied, stale))
+}
+
+/// Whether a change of this kind may end what doors are remembered for.
+fn ends_doors(kind: EntityKind) -> bool {
+    use EntityKind::{Door, Grant, Key, Revocation};
+    matches!(kind, Door | Grant | Key | Revocation)
 }
 
 fn apply_change(tx: &Tx<'_>, property: PropertyId, change: &Change) -> Result<(), Error> {
@@ -270,6 +280,8 @@ fn kind_of(value: &Entity) -> EntityKind {
         Entity::Statement(_) => EntityKind::Statement,
         Entity::Person(_) => EntityKind::Person,
         Entity::Event(_) => EntityKind::Event,
+        Entity::Bundle(_) => EntityKind::Bundle,
+        Entity::LogReceipt(_) => EntityKind::LogReceipt,
     }
 }
 

@@ -33,6 +33,24 @@ mod stream;
 mod strike;
 mod unlock;
 
+/// Under the name by which the tests' own modules know it.
+#[cfg(test)]
+extern crate self as latchkey_door;
+#[cfg(test)]
+#[path = "../tests/door/guest.rs"]
+#[expect(dead_code, reason = "shared with the tests of the whole")]
+mod guest;
+#[cfg(test)]
+mod histories;
+#[cfg(test)]
+#[path = "../tests/door/phone.rs"]
+#[expect(dead_code, reason = "shared with the tests of the whole")]
+mod phone;
+#[cfg(test)]
+#[path = "../tests/door/property.rs"]
+#[expect(dead_code, reason = "shared with the tests of the whole")]
+mod property;
+
 pub use commissioning::{WaitError, wait_for_installer};
 pub use controller::{ClockNotSet, Controller, InstallError, Installation};
 pub use door::{ClockReport, DoorError};

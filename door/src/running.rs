@@ -143,6 +143,12 @@ impl Running {
         self.door.id()
     }
 
+    /// For tests that play the portal.
+    #[cfg(test)]
+    pub(crate) fn door_inside(&self) -> &Arc<Door> {
+        &self.door
+    }
+
     /// Where the stream carrier listens.
     #[must_use]
     pub fn stream_addr(&self) -> Option<SocketAddr> {

@@ -9,11 +9,12 @@ use latchkey_protocol::doorlink::Subject;
 use latchkey_protocol::ids::{AttemptId, EventId, PassId};
 use latchkey_protocol::pass::{Pass, SignedPass};
 use latchkey_protocol::rules::{Decision, Reason};
+use latchkey_protocol::uses::NoUsesHeld;
 use serde::Serialize;
 
-use crate::door::{Door, DoorError, Gesture, Inner, Ruling, Settled};
-use crate::engine::{CodeFacts, decide_code, is_signed};
-use crate::link::Word;
+use crate::door::{Door, DoorError, Gesture, Inner, Ruling, Settled, Turn, UseWanted, UseWord};
+use crate::engine::{CodeFacts, Counted, UsesOfTurn, decide_code, is_signed};
+use crate::link::{Question, Word};
 use crate::store::{StoreError, known_pass, last_accepted};
 
 /// What the person in front of the reader is told.
@@ -51,33 +52,56 @@ pub(crate) async fn scan(door: &Arc<Door>, text: &str) -> Result<ScanAnswer, Doo
             .into());
     };
     let code = Arc::new(code);
-    let looked_at = code.clone();
-    let first = door
-        .run(move |door| {
-            let spent = door.was_spent(&gesture_of(&looked_at))?;
-            rule(door, &door.lock(), &looked_at, spent)
-        })
-        .await?;
-    if first.subject == Subject::Stranger {
-        let reason = first.decision.reason().unwrap_or(Reason::WrongCode);
+    let until = door.patience();
+    let mut first = look(door, &code, UseWord::NoneHere).await?;
+    if first.0.subject == Subject::Stranger {
+        let reason = first.0.decision.reason().unwrap_or(Reason::WrongCode);
         return Ok(door.note_stranger(Means::Code, reason).await?.into());
     }
+    // The use comes first: a code that was asked about is used, whether it opens or not.
+    let mut use_word = UseWord::NoneHere;
+    if let Some(wanted) = first.1 {
+        use_word = door.ask_for_use(wanted, until).await;
+        first = look(door, &code, use_word).await?;
+    }
+    let first = first.0;
     // Only somebody who would get in is worth a question, and a wait.
     let word = if first.decision.is_allowed() {
-        door.line().ask(door, code.pass, code.issued).await
+        let question = Question::Code(code.pass, code.issued);
+        door.line().ask(door, question, until).await
     } else {
         Word::Silence
     };
     let settled = door
         .run(move |door| {
             let gesture = gesture_of(&code);
-            door.settle(&gesture, |inner, spent| {
-                let ruling = rule(door, inner, &code, spent)?;
+            door.settle(&gesture, false, |inner, paid| {
+                let ruling = rule(door, inner, &code, use_word.of_turn(paid))?;
                 Ok(with_word(ruling, &first, word))
             })
         })
         .await?;
-    Ok(settled.into())
+    match settled {
+        Turn::Settled(settled) => Ok(settled.into()),
+        Turn::Wants(_) => Err(NoUsesHeld.into()),
+    }
+}
+
+/// What the rules say of a code, and the use that alone would change their no.
+async fn look(
+    door: &Arc<Door>,
+    code: &Arc<Code>,
+    word: UseWord,
+) -> Result<(Ruling, Option<UseWanted>), DoorError> {
+    let code = code.clone();
+    door.run(move |door| {
+        let paid = door.was_spent(&gesture_of(&code))?;
+        let inner = door.lock();
+        let ruling = rule(door, &inner, &code, word.of_turn(paid))?;
+        let wanted = ruling.lacks_use.map(|budget| inner.wanted(budget));
+        Ok((ruling, wanted))
+    })
+    .await
 }
 
 /// The portal may say no to what the door would open. What the door refused when it first looked
@@ -92,7 +116,7 @@ fn with_word(ruling: Ruling, first: &Ruling, word: Word) -> Ruling {
     Ruling { decision, ..ruling }
 }
 
-fn rule(door: &Door, inner: &Inner, code: &Code, spent: bool) -> Result<Ruling, DoorError> {
+fn rule(door: &Door, inner: &Inner, code: &Code, turn: UsesOfTurn) -> Result<Ruling, DoorError> {
     let connection = inner.store.read();
     let installed = door.installed();
     let stated = known_pass(connection, code.pass)?
@@ -112,24 +136,22 @@ fn rule(door: &Door, inner: &Inner, code: &Code, spent: bool) -> Result<Ruling, 
         stated: stated.as_ref(),
         brought: brought.as_ref(),
         // A code that was spent before the power went is not used before: its lock never moved.
-        last: last.filter(|last| !(spent && *last == code.issued)),
+        last: last.filter(|last| !(turn.paid && *last == code.issued)),
     };
-    let world = inner.world(door);
+    let world = inner.world(door, turn);
     let holder = |pass: &Option<Pass>| {
         pass.as_ref()
             .is_some_and(|pass| is_signed(code, pass, &world))
     };
     let known = holder(&stated) || holder(&brought);
     let forged = code.statement.is_some() && brought.is_none() && stated.is_none();
+    let counted = if forged {
+        Counted::denied(Reason::WrongCode)
+    } else {
+        decide_code(code, &facts, &world)
+    };
     Ok(Ruling {
-        decision: if forged {
-            Decision::Denied {
-                reason: Reason::WrongCode,
-                next: None,
-            }
-        } else {
-            decide_code(code, &facts, &world)
-        },
+        decision: counted.decision,
         subject: if known {
             Subject::Pass { pass: code.pass }
         } else {
@@ -137,6 +159,8 @@ fn rule(door: &Door, inner: &Inner, code: &Code, spent: bool) -> Result<Ruling, 
         },
         spends: Some((code.pass, code.issued)),
         remembers: None,
+        spends_use: counted.spends,
+        lacks_use: counted.lacks,
     })
 }
 

@@ -13,6 +13,7 @@ mod fault;
 mod http;
 mod issue;
 mod listen;
+mod lock_sync;
 mod metrics;
 mod model;
 mod notify;

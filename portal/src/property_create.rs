@@ -133,6 +133,7 @@ fn make(
         offsets,
         holidays: file.property.holidays.clone(),
         grant_lifetime: file.property.grant_lifetime.seconds(),
+        uses_ahead: file.property.uses_ahead,
         issuer_key: *keys.issuer.as_bytes(),
         reader_ca_key: *keys.reader_ca.as_bytes(),
     };

@@ -39,9 +39,16 @@ pub struct PropertyEntry {
     /// Life of a grant, `1h` to `30d`; 7 days unless said.
     #[serde(default)]
     pub grant_lifetime: Lifetime,
+    /// How many uses of each key with a number of uses a door without a network is given ahead; 1 unless said.
+    #[serde(default = "one")]
+    pub uses_ahead: u32,
     /// Dates on which keys that heed holidays are closed.
     #[serde(default)]
     pub holidays: Holidays,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 /// `[owner]`.

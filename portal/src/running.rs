@@ -18,11 +18,12 @@ use crate::auth::origin::Origin;
 use crate::door_socket::Hub;
 use crate::fault::Fault;
 use crate::http::Shared;
-use crate::issue::{renewal, revocations, statements};
+use crate::issue::{bundles, renewal, revocations, statements};
 use crate::listen::{self, TlsError};
+use crate::lock_sync;
 use crate::metrics::Metrics;
 use crate::model::sync::CursorKey;
-use crate::model::{door, event, housekeeping, property, secrets};
+use crate::model::{door, event, housekeeping, property, secrets, uses};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
@@ -204,6 +205,7 @@ impl Portal {
             tokio::spawn(notify::run(Arc::clone(&app), courier)),
             tokio::spawn(rounds(Arc::clone(&app))),
             tokio::spawn(confirm_all(Arc::clone(&app), app.store.wakes())),
+            tokio::spawn(lock_sync::run(Arc::clone(&app), app.store.wakes())),
             tokio::spawn(listen::serve(app, listener, tls)),
         ];
         Ok(Self {
@@ -267,6 +269,9 @@ async fn begin(app: &Shared) -> Result<(), Fault> {
                 Ok::<_, Fault>(door::all_disconnected(tx, id)?)
             })
             .await?;
+        if let Err(error) = lock_sync::begin(app, id).await {
+            tracing::error!(property = %id, %error, "a property's doors were told of no log key");
+        }
         if let Err(error) = confirm(app, id).await {
             // Nothing can be signed there; the other properties go on.
             tracing::error!(property = %id, %error, "a property's signer does not answer");
@@ -311,7 +316,8 @@ async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     let now = app.tools.now();
     app.store
         .write(id, move |tx| {
-            Ok::<_, Fault>(event::forget_news(tx, id, now)?)
+            event::forget_news(tx, id, now)?;
+            uses::settle_over(tx, id, now)
         })
         .await?;
     let tools = app.tools.clone();
@@ -389,6 +395,9 @@ async fn confirm(app: &Shared, id: PropertyId) -> Result<(), Fault> {
             let list = revocations::number(tx, id)?;
             if list.epoch == epoch {
                 confirm_one(&tools, id, Series::Lists, list.version)?;
+            }
+            for (door, number) in bundles::numbers(tx, id, epoch)? {
+                confirm_one(&tools, id, Series::Bundles(door), number)?;
             }
             Ok(())
         })

@@ -8,11 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::events::Means;
 use crate::bytes::Base64;
-use crate::ids::{AttemptId, DoorId, ElementId, EventId, Generation, PassId, PropertyId};
+use crate::ids::{AttemptId, BudgetId, DoorId, ElementId, EventId, Generation, PassId, PropertyId};
 use crate::rules::Reason;
+use crate::uses::Ceiling;
 
 /// Versions of this conversation that this code speaks, newest first.
 pub const VERSIONS: &[u16] = &[1];
+
+/// Most ceilings of one message.
+pub const MOST_CEILINGS: usize = 100;
 
 /// Close codes of ours (RFC 6455, section 7.4.2: 4000–4999 are private).
 pub mod close {
@@ -62,6 +66,19 @@ pub enum FromPortal {
         /// The question's number.
         request: u64,
         /// Why not; missing when this door has won the code. A repeat to the same door is answered alike.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        denied: Option<Reason>,
+    },
+    /// Ceilings of leases on uses, in any order; see `uses`. The door signs for each in its state.
+    Ceilings {
+        /// The ceilings, at most [`MOST_CEILINGS`].
+        ceilings: Vec<Ceiling>,
+    },
+    /// The answer to [`FromDoor::UseWanted`], behind the ceiling that was raised for it.
+    UseAnswer {
+        /// The question's number.
+        request: u64,
+        /// Why not; missing when the door holds one more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         denied: Option<Reason>,
     },
@@ -124,6 +141,15 @@ pub enum FromDoor {
         pass: PassId,
         /// The code's issue time, centiseconds since 1970.
         issued: u64,
+    },
+    /// Somebody stands there with a counted key, and no uses of it are held here: one more is wanted.
+    UseWanted {
+        /// Numbered by the door, in this connection, together with its other questions.
+        request: u64,
+        /// What counts the key's uses.
+        budget: BudgetId,
+        /// How many have been spent here: asked twice for the same, the portal raises once.
+        spent: u32,
     },
     /// What happened, in the order of the door's log.
     Events {

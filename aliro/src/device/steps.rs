@@ -176,14 +176,16 @@ impl Auth0Done {
     /// EXCHANGE right after AUTH0: the reader opened the cryptogram.
     ///
     /// # Errors
-    /// [`Refusal`] when it does not open, or no cryptogram could be opened.
+    /// [`Refusal`] when it does not open, or there was no cryptogram.
     pub fn exchange(
         self,
         command: &Command,
         services: &mut Services,
     ) -> Result<(Response, ExchangeCommand, Recognised), Refusal> {
         expect(command, ins::EXCHANGE)?;
-        let mut recognised = self.offer.ok_or_else(Refusal::channel)?;
+        let mut recognised = self
+            .offer
+            .ok_or(Refusal::protocol(StatusWord::WRONG_STATE))?;
         let (response, exchange) = recognised.exchange(command, services)?;
         Ok((response, exchange, recognised))
     }

@@ -228,9 +228,11 @@ impl AwaitingLoadCert {
     /// The device took the certificate. (Whether it verifies shows at AUTH1.)
     ///
     /// # Errors
-    /// [`Failure::DeviceStatus`].
+    /// [`Failure::DeviceStatus`]; [`Failure::Malformed`] for an answer with data.
     pub fn on_response(self, response: &Response) -> Result<MustSign, StepFailure> {
-        success(response)?;
+        if !success(response)?.is_empty() {
+            return Err(StepFailure::plain(Failure::Malformed));
+        }
         Ok(self.0)
     }
 }

@@ -55,6 +55,8 @@ pub(crate) const NO_VERSION: Ending = Ending::ControlFlow(0x27);
 const UNKNOWN: u8 = 0;
 const UNAVAILABLE: u8 = 1;
 const WRONG: u8 = 2;
+/// No code of the protocol's.
+const UNHEARD: u8 = 0xff;
 
 /// *General error*, without information: something did not open.
 pub(crate) const NOT_OPENED: Ending = Ending::GeneralError(UNKNOWN);
@@ -62,6 +64,9 @@ pub(crate) const NOT_OPENED: Ending = Ending::GeneralError(UNKNOWN);
 pub(crate) const NO_RANGING: Ending = Ending::GeneralError(UNAVAILABLE);
 /// *General error*: a message makes no sense.
 pub(crate) const WRONG_MESSAGE: Ending = Ending::GeneralError(WRONG);
+
+/// *General error*, encrypted, and nobody was there any more to read the code.
+pub(crate) const NOT_HEARD: Ending = Ending::GeneralError(UNHEARD);
 
 impl Ending {
     pub(crate) fn of(scene: &Scene, honest: &Run, run: &Run) -> Self {
@@ -138,6 +143,8 @@ fn general_error(scene: &Scene, run: &Run) -> Option<u8> {
     };
     let said = run.sent.iter().find_map(|(_, message)| match message[..] {
         [2, 0, 0, 3, 1, 1, code] => Some(code),
+        // Encrypted, for a peer that had gone by then.
+        [2, 0, 0, 19, ..] => Some(UNHEARD),
         _ => None,
     });
     heard.or(said)

@@ -8,6 +8,7 @@ pub(crate) mod ending;
 pub(crate) mod mailbox;
 pub(crate) mod scenes;
 pub(crate) mod tool;
+pub(crate) mod tool_device;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! The certification tool's side, by hand: a reader and a device that can do
-//! wrong. They share with the engines the key schedule and the channel, which
+//! The certification tool's side, by hand: a reader that can do wrong (the
+//! device is in `tool_device`). They share with the engines the key schedule and the channel, which
 //! the known answers pin, and nothing of the state machines.
 #![allow(
     dead_code,
@@ -11,21 +11,21 @@ use std::collections::VecDeque;
 use aliro::apdu::{Command, Exchange, Limits, Progress, Response};
 use aliro::channel::Channel;
 use aliro::command::{
-    Auth0Command, Auth0Response, Auth1Command, Auth1Response, CredentialName, ExchangeCommand,
-    ExchangeResult, Policy, Signaling, StatusWord, Usage, exchange_response, ins,
-    parse_exchange_response, parse_session_data, session_data, signature_input,
+    Auth0Command, Auth0Response, Auth1Command, Auth1Response, ExchangeCommand, ExchangeResult,
+    Policy, StatusWord, Usage, ins, parse_exchange_response, parse_session_data, session_data,
+    signature_input,
 };
 use aliro::crypto::{Entropy, RingEntropy, Secret, Signature};
-use aliro::device::{Card, CardEvent, Disclosure};
+use aliro::device::{self, Card, CardEvent, Disclosure};
 use aliro::identifier::{Interface, VERSION_1_0};
-use aliro::keys::{self, KeyContext, StandardKeys};
-use aliro::reader::{Authenticated, Failure, Terminal, TerminalEvent};
-use aliro::select::{EXPEDITED, file_control, parse_file_control};
+use aliro::keys::{self, BleVersions, KeyContext, StandardKeys};
+use aliro::message::{Message, Protocol};
+use aliro::select::{EXPEDITED, parse_file_control};
 
 use super::{Installation, Key};
 
 /// A key pair that the tool keeps, for tests that need more than one agreement.
-fn fresh() -> Key {
+pub(super) fn fresh() -> Key {
     let mut bytes = [0; 32];
     loop {
         RingEntropy.fill(&mut bytes).unwrap();
@@ -35,16 +35,27 @@ fn fresh() -> Key {
     }
 }
 
-fn agree(ours: &Key, theirs: &aliro::crypto::PublicKey) -> [u8; 32] {
+pub(super) fn agree(ours: &Key, theirs: &aliro::crypto::PublicKey) -> [u8; 32] {
     let theirs = p256::PublicKey::from_sec1_bytes(theirs.as_bytes()).unwrap();
     let shared = p256::ecdh::diffie_hellman(ours.0.to_nonzero_scalar(), theirs.as_affine());
     (*shared.raw_secret_bytes()).into()
 }
 
+/// A device under test, over either carrier.
+pub(crate) enum Device {
+    Card(Box<Card>),
+    Session(Box<device::Session>),
+}
+
 /// A device under test, and the tool as its reader.
 pub(crate) struct ToolReader<'a> {
     installation: &'a Installation,
-    pub(crate) card: Card,
+    pub(crate) device: Device,
+    /// What its messages say, over messages, beside answers to commands.
+    pub(crate) said: Vec<device::Event>,
+    interface: Interface,
+    /// For messages, once there are keys.
+    pub(crate) messages: Option<Channel>,
     pub(crate) disclosure: Disclosure,
     pub(crate) limits: Limits,
     pub(crate) seen: Vec<CardEvent>,
@@ -59,9 +70,25 @@ pub(crate) struct ToolReader<'a> {
 
 impl<'a> ToolReader<'a> {
     pub(crate) fn new(installation: &'a Installation, card: Card) -> Self {
+        Self::with(installation, Device::Card(Box::new(card)), Interface::NFC)
+    }
+
+    /// The same over messages, on a carrier with this interface byte.
+    pub(crate) fn over_messages(
+        installation: &'a Installation,
+        session: device::Session,
+        interface: Interface,
+    ) -> Self {
+        Self::with(installation, Device::Session(Box::new(session)), interface)
+    }
+
+    fn with(installation: &'a Installation, device: Device, interface: Interface) -> Self {
         Self {
             installation,
-            card,
+            device,
+            said: Vec::new(),
+            interface,
+            messages: None,
             disclosure: Disclosure::default(),
             limits: Limits::announced(None),
             seen: Vec::new(),
@@ -77,27 +104,92 @@ impl<'a> ToolReader<'a> {
 
     /// One APDU, answered; the device's caller approves and signs.
     pub(crate) fn apdu(&mut self, apdu: &[u8]) -> Vec<u8> {
-        let mut events: VecDeque<_> = self.card.on_apdu(apdu).into();
+        let Device::Card(card) = &mut self.device else {
+            return self.apdu_in_a_message(apdu);
+        };
+        let mut events: VecDeque<_> = card.on_apdu(apdu).into();
         let mut answer = None;
         while let Some(event) = events.pop_front() {
             self.seen.push(event.clone());
             match event {
                 CardEvent::Send(apdu) => assert!(answer.replace(apdu).is_none()),
                 CardEvent::ReaderAuthenticated(_) => {
-                    events.extend(self.card.approve(self.disclosure).unwrap());
+                    events.extend(card.approve(self.disclosure).unwrap());
                 }
                 CardEvent::Sign { message, .. } => {
                     let signature = self.installation.credential.sign(&message);
-                    events.extend(self.card.signed(signature).unwrap());
+                    events.extend(card.signed(signature).unwrap());
                 }
                 CardEvent::DocumentsRequested(_) => {
                     let (_, documents) = self.installation.documents.as_ref().unwrap();
-                    events.extend(self.card.documents(documents).unwrap());
+                    events.extend(card.documents(documents).unwrap());
                 }
                 CardEvent::Notified(_) | CardEvent::ReaderStatus(_) | CardEvent::Failed(_) => {}
             }
         }
         answer.expect("every command is answered")
+    }
+
+    fn apdu_in_a_message(&mut self, apdu: &[u8]) -> Vec<u8> {
+        let message = Message {
+            protocol: Protocol::AccessProtocol,
+            id: 0,
+            payload: apdu,
+        };
+        let events = self.raw(&message.encode().unwrap());
+        let answer = events.iter().find_map(|event| match event {
+            device::Event::Send(message) if message[..2] == [0, 1] => Some(message[4..].to_vec()),
+            _ => None,
+        });
+        answer.unwrap_or_else(|| panic!("every command is answered: {events:?}"))
+    }
+
+    /// One message, as it is; the device's caller approves and signs.
+    pub(crate) fn raw(&mut self, message: &[u8]) -> Vec<device::Event> {
+        let Device::Session(session) = &mut self.device else {
+            panic!("over messages only");
+        };
+        let mut queue: VecDeque<_> = session.on_message(message).into();
+        let mut events = Vec::new();
+        while let Some(event) = queue.pop_front() {
+            match &event {
+                device::Event::ReaderAuthenticated(_) => {
+                    queue.extend(session.approve(self.disclosure).unwrap());
+                }
+                device::Event::Sign { message, .. } => {
+                    let signature = self.installation.credential.sign(message);
+                    queue.extend(session.signed(signature).unwrap());
+                }
+                device::Event::DocumentsRequested(_) => {
+                    let (_, documents) = self.installation.documents.as_ref().unwrap();
+                    queue.extend(session.documents(documents).unwrap());
+                }
+                _ => {}
+            }
+            events.push(event);
+        }
+        self.said.extend(events.clone());
+        events
+    }
+
+    /// One message that is no command, encrypted once there are keys.
+    pub(crate) fn message(
+        &mut self,
+        protocol: Protocol,
+        id: u8,
+        payload: &[u8],
+    ) -> Vec<device::Event> {
+        let message = match &mut self.messages {
+            Some(channel) => channel.seal_message(protocol, id, payload).unwrap(),
+            None => Message {
+                protocol,
+                id,
+                payload,
+            }
+            .encode()
+            .unwrap(),
+        };
+        self.raw(&message)
     }
 
     /// One whole command.
@@ -113,6 +205,14 @@ impl<'a> ToolReader<'a> {
     }
 
     pub(crate) fn select(&mut self) -> Response {
+        if let Device::Session(session) = &mut self.device {
+            // Over messages the device begins, with the same information.
+            let [device::Event::Send(initiate)] = &session.start_rke().unwrap()[..] else {
+                panic!("the device does not begin");
+            };
+            self.proprietary = initiate[6..].to_vec();
+            return Response::ok(Vec::new());
+        }
         let response = self.command(Command::select(&EXPEDITED));
         if response.status == StatusWord::OK {
             let proprietary = parse_file_control(&response.data, &EXPEDITED).unwrap();
@@ -145,7 +245,7 @@ impl<'a> ToolReader<'a> {
             self.context = Some(KeyContext {
                 group_key: self.installation.issuer.public(),
                 reader: auth0.reader,
-                interface: Interface::NFC,
+                interface: self.interface,
                 version: auth0.version,
                 reader_point: auth0.reader_point,
                 device_point: answer.device_point,
@@ -207,8 +307,10 @@ impl<'a> ToolReader<'a> {
             expedited_reader,
             expedited_device,
             step_up,
+            ble,
             ..
         } = context.standard(&kdh);
+        self.messages = Some(Channel::of_reader(keys::ble(&ble, &BleVersions::default())));
         let mut channel = Channel::of_reader([expedited_reader, expedited_device]);
         let plain = channel.open(&[], &response.data).expect("AUTH1 opens");
         let answer = Auth1Response::parse(&plain).unwrap();
@@ -288,172 +390,5 @@ impl<'a> ToolReader<'a> {
             short,
             extended: None,
         };
-    }
-}
-
-/// A reader under test, and the tool as its device.
-pub(crate) struct ToolDevice<'a> {
-    installation: &'a Installation,
-    pub(crate) terminal: Terminal,
-    ephemeral: Key,
-    /// The A5 object that it announces.
-    pub(crate) proprietary: aliro::proprietary::ProprietaryInformation,
-    /// What it adds after the file control information.
-    pub(crate) descriptor: Vec<u8>,
-    /// Changes the plain answer to AUTH0 before it goes out.
-    pub(crate) spoil_auth0: fn(&mut Vec<u8>),
-    /// Changes the plain answer to AUTH1 before it is encrypted.
-    pub(crate) spoil_auth1: fn(&mut Vec<u8>),
-    pub(crate) commands: Vec<Command>,
-    /// What was exchanged, decrypted.
-    pub(crate) exchanged: Vec<ExchangeCommand>,
-    pub(crate) authenticated: Option<Authenticated>,
-    pub(crate) failure: Option<Failure>,
-    pub(crate) finished: bool,
-    auth0: Option<Auth0Command>,
-    channel: Option<Channel>,
-}
-
-impl<'a> ToolDevice<'a> {
-    pub(crate) fn new(installation: &'a Installation, terminal: Terminal) -> Self {
-        Self {
-            installation,
-            terminal,
-            ephemeral: fresh(),
-            proprietary: installation.device_config().proprietary,
-            descriptor: Vec::new(),
-            spoil_auth0: |_| {},
-            spoil_auth1: |_| {},
-            commands: Vec::new(),
-            exchanged: Vec::new(),
-            authenticated: None,
-            failure: None,
-            finished: false,
-            auth0: None,
-            channel: None,
-        }
-    }
-
-    /// Runs the reader to its end; it grants whoever it knows.
-    pub(crate) fn run(&mut self) {
-        let mut events: VecDeque<_> = self.terminal.start().unwrap().into();
-        let mut assembler = aliro::apdu::Assembler::new(self.proprietary.extended_length());
-        while let Some(event) = events.pop_front() {
-            match event {
-                TerminalEvent::Send(apdu) => {
-                    let answer = match assembler.on_apdu(&apdu) {
-                        aliro::apdu::Received::Command(command) => {
-                            let response = self.answer(&command);
-                            self.commands.push(command);
-                            assembler.respond(response)
-                        }
-                        aliro::apdu::Received::Reply(reply) => reply,
-                        aliro::apdu::Received::Broken(status) => panic!("{status:?}"),
-                    };
-                    events.extend(self.terminal.on_apdu(&answer));
-                }
-                TerminalEvent::Sign(message) => {
-                    let signature = self.installation.reader.sign(&message);
-                    events.extend(self.terminal.signed(signature).unwrap());
-                }
-                TerminalEvent::Authenticated(who) => {
-                    self.authenticated = Some(who);
-                    let granted = aliro::command::ReaderStatus::UNSECURED;
-                    events.extend(self.terminal.finish(granted).unwrap());
-                }
-                TerminalEvent::Finished => self.finished = true,
-                TerminalEvent::Failed(failure) => self.failure = Some(failure),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    /// How the reader ended it, as the tool sees that.
-    pub(crate) fn last(&self) -> &Command {
-        self.commands.last().unwrap()
-    }
-
-    fn answer(&mut self, command: &Command) -> Response {
-        match command.ins {
-            ins::SELECT => {
-                let mut data = file_control(&EXPEDITED, &self.proprietary);
-                data.extend(&self.descriptor);
-                Response::ok(data)
-            }
-            ins::AUTH0 => {
-                self.auth0 = Some(Auth0Command::parse(&command.data).unwrap());
-                let mut data = Auth0Response {
-                    device_point: self.ephemeral.public(),
-                    cryptogram: None,
-                    extension: None,
-                }
-                .encode();
-                (self.spoil_auth0)(&mut data);
-                Response::ok(data)
-            }
-            ins::LOAD_CERT | ins::CONTROL_FLOW => Response::ok(Vec::new()),
-            ins::AUTH1 => self.auth1(command),
-            ins::EXCHANGE => {
-                let channel = self.channel.as_mut().unwrap();
-                let plain = channel.open(&[], &command.data).expect("EXCHANGE opens");
-                self.exchanged.push(ExchangeCommand::parse(&plain).unwrap());
-                let answer = exchange_response(&[], ExchangeResult::OK);
-                Response::ok(channel.seal(&[], &answer).unwrap())
-            }
-            other => panic!("{other:x}"),
-        }
-    }
-
-    fn auth1(&mut self, command: &Command) -> Response {
-        let auth1 = Auth1Command::parse(&command.data).unwrap();
-        assert!(auth1.want_public_key);
-        let auth0 = self.auth0.clone().unwrap();
-        let context = KeyContext {
-            group_key: self.installation.issuer.public(),
-            reader: auth0.reader,
-            interface: Interface::NFC,
-            version: auth0.version,
-            reader_point: auth0.reader_point,
-            device_point: self.ephemeral.public(),
-            transaction: auth0.transaction,
-            flag: auth0.flag(),
-            proprietary: self.proprietary.as_bytes().to_vec(),
-            reader_extension: None,
-            device_extension: None,
-        };
-        let input = |usage| {
-            signature_input(
-                &context.reader,
-                &context.device_point,
-                &context.reader_point,
-                &context.transaction,
-                usage,
-            )
-        };
-        let reader = self.installation.reader.public();
-        reader
-            .verify(&input(Usage::Reader), &auth1.signature)
-            .unwrap();
-        let kdh = keys::kdh(
-            &agree(&self.ephemeral, &context.reader_point),
-            &context.transaction,
-        );
-        let keys = context.standard(&kdh);
-        let mut channel = Channel::of_device([keys.expedited_reader, keys.expedited_device]);
-        let mut plain = Auth1Response {
-            credential: Some(CredentialName::PublicKey(
-                self.installation.credential.public(),
-            )),
-            signature: Some(self.installation.credential.sign(&input(Usage::Device))),
-            mailbox: None,
-            signaling: Some(Signaling::default()),
-            access_signed: None,
-            revocation_signed: None,
-        }
-        .encode();
-        (self.spoil_auth1)(&mut plain);
-        let sealed = channel.seal(&[], &plain).unwrap();
-        self.channel = Some(channel);
-        Response::ok(sealed)
     }
 }

@@ -111,7 +111,7 @@ pub enum UnlockEvent {
         /// Which.
         carrier: CarrierKind,
     },
-    /// The door was reached: it proves itself, then this phone does.
+    /// The door was reached: it proves itself, then this phone does; where they have met, by what both remember.
     Proving {
         /// Over which carrier.
         carrier: CarrierKind,

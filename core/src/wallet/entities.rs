@@ -89,14 +89,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// At the end of a sync, which has stale ones only when it began at the beginning.
-    pub(crate) fn delete_stale_entities(&self, property: PropertyId) -> Result<(), WalletError> {
+    /// At the end of a sync, which has stale ones only when it began at the beginning. How many there were.
+    pub(crate) fn delete_stale_entities(&self, property: PropertyId) -> Result<usize, WalletError> {
         let property = self.property_id(property);
-        self.sql.execute(
+        let deleted = self.sql.execute(
             "DELETE FROM entities WHERE property = ?1 AND stale = 1",
             [property],
         )?;
-        Ok(())
+        Ok(deleted)
     }
 
     fn entity_id(&self, property: &RowId, kind: EntityKind, id: &str) -> RowId {
@@ -119,6 +119,8 @@ fn number(kind: EntityKind) -> i64 {
         EntityKind::Statement => 7,
         EntityKind::Person => 8,
         EntityKind::Event => 9,
+        EntityKind::Bundle => 10,
+        EntityKind::LogReceipt => 11,
     }
 }
 

@@ -12,7 +12,7 @@ use latchkey_core::phone::{Phone, PhoneConfig};
 use latchkey_core::wallet::{FileSealingKey, Wallet};
 use latchkey_env::SystemRandom;
 use latchkey_protocol::api::auth::CredentialUse;
-use latchkey_protocol::api::sync::{Entity, RevocationEntity};
+use latchkey_protocol::api::sync::{Entity, EntityKind, RevocationEntity};
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::ids::Generation;
 use latchkey_protocol::private::Outcome;
@@ -310,6 +310,28 @@ async fn what_is_remembered_goes_with_key_phone_credential_and_portal() {
         }
     }
     phone.sync().await.unwrap();
+    assert_eq!(remembered(&world), 0);
+
+    // A sync from the beginning does not bring the key again.
+    let (world, phone, _door) = met().await;
+    world.serve();
+    {
+        let mut state = world.wire.state();
+        state.pages.remove(&(PROPERTY, "c2".to_owned()));
+        for page in state.pages.values_mut() {
+            page.changes.retain(|change| change.kind != EntityKind::Key);
+        }
+        let (whole, rest) = (String::new(), "c1".to_owned());
+        state
+            .pages
+            .get_mut(&(PROPERTY, rest))
+            .unwrap()
+            .changes
+            .clear();
+        assert!(!state.pages[&(PROPERTY, whole)].changes.is_empty());
+    }
+    phone.sync().await.unwrap();
+    assert_eq!(phone.keys().unwrap(), []);
     assert_eq!(remembered(&world), 0);
 
     // The phone finds itself on the list.

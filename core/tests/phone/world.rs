@@ -255,6 +255,7 @@ impl World {
             doors: KeyDoors::Some(vec![GATE, POOL]),
             rules: self.rules.clone(),
             status: Status::Active,
+            uses: None,
             created_by: PersonId([9; 16]),
             created_at: self.clock.now(),
             link: None,

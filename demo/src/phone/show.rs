@@ -135,7 +135,9 @@ pub(crate) fn progress(event: &UnlockEvent) -> Option<String> {
             "connecting ({}) …",
             format!("{carrier:?}").to_lowercase()
         )),
-        UnlockEvent::Proving { .. } => Some("the door proves itself, then the phone …".to_owned()),
+        UnlockEvent::Proving { .. } => {
+            Some("door and phone prove themselves to each other …".to_owned())
+        }
         UnlockEvent::Opened { .. } | UnlockEvent::Denied { .. } => None,
     }
 }

@@ -5,24 +5,22 @@
 
 use std::sync::{Arc, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use latchkey_protocol::api::events::Means;
 use latchkey_protocol::code::IssueTime;
 use latchkey_protocol::doorlink::{DoorEvent, Subject};
-use latchkey_protocol::ids::{AttemptId, EventId, PassId};
+use latchkey_protocol::ids::{AttemptId, BudgetId, EventId, PassId};
 use latchkey_protocol::rules::{Decision, Reason};
+use latchkey_protocol::uses::{AttemptState, Known, Meets};
 
 use super::known::Acquaintance;
 use super::{Door, DoorError, Inner};
 use crate::report::{Happening, Report};
 use crate::store::{
-    Attempt, AttemptState, accept_code, keep_attempt, known_attempt, log_event, mark_moved,
+    Attempt, accept_code, keep_attempt, keep_lease, known_attempt, log_event, mark_moved,
     remember_phone, replace_attempt, save_clock,
 };
 use crate::strike::Release;
-
-/// How long an attempt is good for, by the door's clock.
-const ATTEMPT_LIFE: TimeDelta = TimeDelta::seconds(30);
 
 /// What somebody asks for.
 #[derive(Debug, Clone)]
@@ -51,6 +49,28 @@ pub(crate) struct Ruling {
     pub(crate) spends: Option<(PassId, IssueTime)>,
     /// The phone that is remembered after a yes.
     pub(crate) remembers: Option<Acquaintance>,
+    /// What a yes spends a use of.
+    pub(crate) spends_use: Option<BudgetId>,
+    /// What a no lacks a use of, and nothing else.
+    pub(crate) lacks_use: Option<BudgetId>,
+}
+
+/// One more use that would open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UseWanted {
+    /// Of this budget.
+    pub(crate) budget: BudgetId,
+    /// How many have been spent here.
+    pub(crate) spent: u32,
+}
+
+/// How far a gesture has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// To its end.
+    Settled(Settled),
+    /// Nothing is stored or told yet: with one more use it would open.
+    Wants(UseWanted),
 }
 
 /// What became of a gesture.
@@ -78,14 +98,16 @@ enum Before {
 
 impl Door {
     /// Decides a gesture and carries it out. `rule` is asked under the lock, at the moment of the
-    /// decision; what it is told is whether this very gesture was spent before.
+    /// decision; what it is told is whether this very gesture has spent its use before.
+    /// With `may_want`, one that lacks nothing but a use comes back undecided.
     ///
     /// Blocks: the store syncs, the lock moves.
     pub(crate) fn settle(
         &self,
         gesture: &Gesture,
+        may_want: bool,
         rule: impl FnOnce(&Inner, bool) -> Result<Ruling, DoorError>,
-    ) -> Result<Settled, DoorError> {
+    ) -> Result<Turn, DoorError> {
         // A commit that meets an attempt in progress waits for it here.
         let _moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.now();
@@ -94,17 +116,20 @@ impl Door {
         let ruling = rule(&inner, matches!(before, Before::Spent(_)))?;
         let settled = match before {
             Before::Moved(event) => {
-                return Ok(Settled {
+                return Ok(Turn::Settled(Settled {
                     event,
                     decision: answered_again(ruling.decision),
                     moved: true,
-                });
+                }));
             }
             Before::Refused(reason) => {
                 let decision = Decision::Denied { reason, next: None };
                 self.deny(&mut inner, gesture, &ruling.subject, decision, now)?
             }
             _ if !ruling.decision.is_allowed() => {
+                if let Some(budget) = ruling.lacks_use.filter(|_| may_want) {
+                    return Ok(Turn::Wants(inner.wanted(budget)));
+                }
                 self.deny(&mut inner, gesture, &ruling.subject, ruling.decision, now)?
             }
             Before::New => self.spend(&mut inner, gesture, &ruling, now)?,
@@ -116,11 +141,11 @@ impl Door {
         };
         let pulse = inner.relay_pulse();
         drop(inner);
-        if settled.decision.is_allowed() {
-            self.move_lock(gesture, settled, ruling.subject, pulse, now)
-        } else {
-            Ok(settled)
+        if !settled.decision.is_allowed() {
+            return Ok(Turn::Settled(settled));
         }
+        self.move_lock(gesture, settled, ruling.subject, pulse, now)
+            .map(Turn::Settled)
     }
 
     /// Whether this very gesture was spent before and the lock may not have moved.
@@ -168,8 +193,15 @@ impl Door {
         let met = ruling.remembers.as_ref().map(|met| self.sealed(met));
         let met = met.transpose()?;
         let at_ms = now.at.timestamp_millis();
+        let used = ruling
+            .spends_use
+            .map(|budget| inner.with_one_less(budget))
+            .transpose()?;
         inner.store.write(|tx| {
             replace(tx, gesture, at_ms)?;
+            if let Some((budget, held)) = &used {
+                keep_lease(tx, *budget, held)?;
+            }
             if let Some((pass, issued)) = ruling.spends {
                 // The ruling saw the last accepted one under this same lock.
                 accept_code(tx, pass, issued.unix_ms() / 10, at_ms)?;
@@ -191,6 +223,10 @@ impl Door {
             save_clock(tx, &clock)?;
             Ok::<_, DoorError>(())
         })?;
+        if let Some((budget, held)) = used {
+            inner.knowledge.held.insert(budget, held);
+            self.state_changed();
+        }
         self.event_logged();
         if met.is_some() {
             self.phones_changed(inner)?;
@@ -329,15 +365,19 @@ fn before(inner: &Inner, gesture: &Gesture, now: Moment) -> Result<Before, DoorE
     let Some(known) = known else {
         return Ok(Before::New);
     };
-    let age = now.at.timestamp_millis() - known.at_ms;
-    Ok(match known.state {
-        _ if known.subject != gesture.owner => Before::Refused(Reason::Unknown),
-        AttemptState::Moved if gesture.answers_again => Before::Moved(known.event),
-        // The rules refuse it: a code is not newer than itself.
-        AttemptState::Moved => Before::New,
-        AttemptState::Spent if age <= ATTEMPT_LIFE.num_milliseconds() => Before::Spent(known.event),
-        // The gesture is over: whatever it was for, another one has to be made.
-        AttemptState::Spent | AttemptState::Replaced => Before::Refused(Reason::CodeUsedBefore),
+    let meets = Meets::of(
+        Some(Known {
+            state: known.state,
+            is_theirs: known.subject == gesture.owner,
+            age_ms: now.at.timestamp_millis() - known.at_ms,
+        }),
+        gesture.answers_again,
+    );
+    Ok(match meets {
+        Meets::Nothing => Before::New,
+        Meets::Spent => Before::Spent(known.event),
+        Meets::Moved => Before::Moved(known.event),
+        Meets::Refused(reason) => Before::Refused(reason),
     })
 }
 

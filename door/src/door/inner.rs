@@ -1,21 +1,25 @@
 //! What a door knows: its store, and a mirror in memory of what each decision needs.
 
+use std::collections::BTreeMap;
+
 use aliro::crypto::PublicKey;
 use aliro::document::{Iterations, TrustedIssuers};
 use latchkey_protocol::clock::DoorClock;
 use latchkey_protocol::doorstate::{BundleNumber, ListNumber, StatementNumbers};
+use latchkey_protocol::ids::BudgetId;
 use latchkey_protocol::private::PageAssembler;
 use latchkey_protocol::revocation::{RevocationList, RevocationView};
 use latchkey_protocol::rules::{Calendar, Holidays, Offsets, OffsetsError, Span};
 use latchkey_protocol::statement::{Body, DoorSettings, PropertySettings, SignedStatement};
+use latchkey_protocol::uses::Held;
 
 use super::bundle::Assembly;
 use super::strangers::Strangers;
 use super::{Door, Installed};
-use crate::engine::World;
+use crate::engine::{UsesOfTurn, World};
 use crate::store::{
-    Setting, Store, StoreError, applied_bundle, iterations, revocation_documents, setting,
-    statement_numbers,
+    Setting, Store, StoreError, all_leases, applied_bundle, iterations, revocation_documents,
+    setting, statement_numbers,
 };
 
 /// Behind the door's lock.
@@ -50,6 +54,8 @@ pub(crate) struct Knowledge {
     pub(crate) revoked: RevocationView,
     /// The highest iteration of each issuer.
     pub(crate) iterations: Iterations,
+    /// What is held of keys with a number of uses.
+    pub(crate) held: BTreeMap<BudgetId, Held>,
     /// Who is believed.
     pub(crate) trusted: TrustedIssuers,
     /// Stands in where there is no calendar yet: keys that need the time are then refused.
@@ -77,7 +83,7 @@ impl Inner {
     }
 
     /// What a decision at this moment rests on.
-    pub(crate) fn world(&self, door: &Door) -> World<'_> {
+    pub(crate) fn world(&self, door: &Door, turn: UsesOfTurn) -> World<'_> {
         World {
             property: door.installed.property,
             number: door.installed.number,
@@ -85,6 +91,8 @@ impl Inner {
             calendar: self.knowledge.calendar(),
             has_calendar: self.knowledge.settings.is_some(),
             revoked: &self.knowledge.revoked,
+            held: &self.knowledge.held,
+            turn,
         }
     }
 
@@ -109,6 +117,7 @@ impl Knowledge {
             bundle: applied_bundle(connection)?,
             revoked: RevocationView::new(),
             iterations: iterations(connection)?,
+            held: all_leases(connection)?,
             trusted,
             no_zone: no_zone().map_err(|_| StoreError::Damaged("no zone"))?,
         };

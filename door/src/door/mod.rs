@@ -12,6 +12,7 @@ mod phone;
 mod reading;
 mod state;
 mod strangers;
+mod uses;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use carry::FIRST_PHONE_SESSION;
 pub(crate) use feed::{keep_first, raise_bound};
-pub(crate) use gesture::{Gesture, Ruling, Settled};
+pub(crate) use gesture::{Gesture, Ruling, Settled, Turn, UseWanted};
 pub(crate) use inner::Inner;
 pub(crate) use installed::Installed;
 use known::KnownPhones;
@@ -31,6 +32,8 @@ pub(crate) use known::SessionMemory;
 pub(crate) use phone::Commit;
 pub use reading::ClockReport;
 pub(crate) use reading::{clock_to_save, instant, restart, stored_clock};
+pub(crate) use state::Telling;
+pub(crate) use uses::UseWord;
 
 use crate::env::Env;
 use crate::keys::{KeyError, OwnKeys};
@@ -51,6 +54,9 @@ pub enum DoorError {
     /// A key failed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A yes rests on a use that is not held: the rules and the store disagree.
+    #[error(transparent)]
+    Uses(#[from] latchkey_protocol::uses::NoUsesHeld),
     /// A worker thread died.
     #[error("a worker thread died")]
     Worker,

@@ -20,7 +20,7 @@ use latchkey_protocol::rules::Reason;
 use super::gesture::Ruling;
 use super::known::Acquaintance;
 use super::{Door, DoorError, Gesture, Inner, Settled, raise_bound};
-use crate::engine::{self, GrantFacts, Granted};
+use crate::engine::{self, GrantFacts, Granted, UsesOfTurn};
 use crate::store::{
     CachedDocument, cached_document, forget_document, forget_phone, keep_document, keep_iterations,
     save_clock,
@@ -81,11 +81,12 @@ impl Door {
                 return Ok(false);
             }
             let document = known.and_then(|known| RawDocument::decode(&known.document).ok());
-            let granted = document.map(|d| door.judge(&inner, &device.credential, &d));
+            let granted =
+                document.map(|d| door.judge(&inner, &device.credential, &d, UsesOfTurn::default()));
             let stands = match granted {
                 None | Some(Err(_)) => false,
                 Some(Ok(granted)) => !matches!(
-                    granted.decision.reason(),
+                    granted.counted.decision.reason(),
                     Some(Reason::Revoked | Reason::KeyChanged)
                 ),
             };
@@ -144,18 +145,16 @@ impl Door {
 
     /// Decides a commit and carries it out.
     pub(crate) async fn commit(self: &Arc<Self>, commit: Commit) -> Result<Settled, DoorError> {
-        self.run(move |door| {
-            let credential = key_hash(&commit.credential);
-            let gesture = Gesture {
-                attempt: Some(commit.attempt),
-                replaces: commit.replaces.clone(),
-                means: commit.means,
-                owner: credential.to_vec(),
-                answers_again: true,
-            };
-            door.settle(&gesture, |inner, _| {
-                door.rule_phone(inner, &commit, credential)
-            })
+        let credential = key_hash(&commit.credential);
+        let gesture = Gesture {
+            attempt: Some(commit.attempt),
+            replaces: commit.replaces.clone(),
+            means: commit.means,
+            owner: credential.to_vec(),
+            answers_again: true,
+        };
+        self.settle_with_uses(gesture, self.patience(), move |door, inner, turn| {
+            door.rule_phone(inner, &commit, credential, turn)
         })
         .await
     }
@@ -174,6 +173,7 @@ impl Door {
         inner: &Inner,
         commit: &Commit,
         credential: [u8; 32],
+        turn: UsesOfTurn,
     ) -> Result<Ruling, DoorError> {
         let document = cached_document(inner.store.read(), &credential)?
             .and_then(|cached| RawDocument::decode(&cached.document).ok());
@@ -187,25 +187,29 @@ impl Door {
             }
             None => Granted::denied(commit.refusal.unwrap_or(Reason::Unknown)),
             Some(document) => self
-                .judge(inner, &commit.credential, &document)
+                .judge(inner, &commit.credential, &document, turn)
                 .unwrap_or_else(|refusal| Granted::denied(engine::reason_of(refusal))),
         };
         let remembers = match (&commit.fresh, granted.element) {
-            (Some(key), Some(element)) if granted.decision.is_allowed() => Some(Acquaintance {
-                credential: commit.credential,
-                key: key.clone(),
-                element,
-            }),
+            (Some(key), Some(element)) if granted.counted.decision.is_allowed() => {
+                Some(Acquaintance {
+                    credential: commit.credential,
+                    key: key.clone(),
+                    element,
+                })
+            }
             _ => None,
         };
         Ok(Ruling {
-            decision: granted.decision,
+            decision: granted.counted.decision,
             subject: Subject::Credential {
                 key_hash: credential.to_vec().into(),
                 element: granted.element,
             },
             spends: None,
             remembers,
+            spends_use: granted.counted.spends,
+            lacks_use: granted.counted.lacks,
         })
     }
 
@@ -215,10 +219,11 @@ impl Door {
         inner: &Inner,
         credential: &PublicKey,
         document: &RawDocument,
+        turn: UsesOfTurn,
     ) -> Result<Granted, Refusal> {
         let access = &self.verify(inner, credential, document)?;
         let facts = GrantFacts { credential, access };
-        Ok(engine::decide_grant(&facts, &inner.world(self)))
+        Ok(engine::decide_grant(&facts, &inner.world(self, turn)))
     }
 
     fn verify(
@@ -232,7 +237,7 @@ impl Door {
             credential,
             &inner.knowledge.trusted,
             &inner.knowledge.iterations,
-            &inner.world(self),
+            &inner.world(self, UsesOfTurn::default()),
         )
     }
 

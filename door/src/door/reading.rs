@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use latchkey_protocol::clock::{ClockReading, DoorClock, PersistedClock, SignedTimeAnswer};
+use latchkey_protocol::ids::BudgetId;
 use serde::Serialize;
 
 use super::gesture::Moment;
@@ -13,7 +14,8 @@ use super::{Door, DoorError, Inner};
 use crate::env::Env;
 use crate::store::{
     SavedBattery, SavedClock, Store, StoreError, forget_attempts_before, forget_codes,
-    forget_documents_ended, forget_passes_ended, forget_phones_ended, save_clock, saved_clock,
+    forget_documents_ended, forget_lease, forget_passes_ended, forget_phones_ended, save_clock,
+    saved_clock,
 };
 
 /// How long things are remembered after they are of no more use. Documents too: whoever comes with
@@ -179,6 +181,11 @@ impl Door {
             // Of an unsure clock this is a lower bound, so nothing goes too early.
             let now = instant(&inner.reading(&door.env));
             let past = now - REMEMBERED;
+            let held = inner.knowledge.held.iter();
+            let over: Vec<BudgetId> = held
+                .filter(|(_, held)| held.may_be_forgotten(now.timestamp()))
+                .map(|(budget, _)| *budget)
+                .collect();
             inner.store.write(|tx| {
                 save_clock(tx, &clock)?;
                 forget_attempts_before(tx, past.timestamp_millis())?;
@@ -186,8 +193,14 @@ impl Door {
                 forget_phones_ended(tx, now.timestamp())?;
                 forget_documents_ended(tx, past.timestamp())?;
                 forget_passes_ended(tx, past.timestamp())?;
+                for budget in &over {
+                    forget_lease(tx, *budget)?;
+                }
                 Ok::<_, DoorError>(())
             })?;
+            for budget in over {
+                inner.knowledge.held.remove(&budget);
+            }
             door.phones_changed(&inner)
         })
         .await

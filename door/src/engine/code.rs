@@ -2,9 +2,9 @@
 
 use latchkey_protocol::code::{Code, IssueTime, acceptance};
 use latchkey_protocol::pass::Pass;
-use latchkey_protocol::rules::{Decision, Reason, Reasons};
+use latchkey_protocol::rules::{Reason, Reasons};
 
-use super::World;
+use super::{Counted, World};
 
 /// What is known of the pass that a code names.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ pub(crate) struct CodeFacts<'a> {
 
 /// Whether a code opens now. The same answer whatever order the reasons were found in; but what a
 /// code says counts only once its signature does.
-pub(crate) fn decide_code(code: &Code, facts: &CodeFacts<'_>, world: &World<'_>) -> Decision {
+pub(crate) fn decide_code(code: &Code, facts: &CodeFacts<'_>, world: &World<'_>) -> Counted {
     // What a statement says no longer, the door does not know.
     let stated = facts
         .stated
@@ -27,11 +27,8 @@ pub(crate) fn decide_code(code: &Code, facts: &CodeFacts<'_>, world: &World<'_>)
     [(stated, None), (facts.brought, Some(Reason::GrantTooOld))]
         .into_iter()
         .filter_map(|(pass, over)| Some(decide_by(code, pass?, over, facts.last, world)))
-        .reduce(Decision::or)
-        .unwrap_or(Decision::Denied {
-            reason: Reason::NotYetAtThisDoor,
-            next: None,
-        })
+        .reduce(Counted::or)
+        .unwrap_or(Counted::denied(Reason::NotYetAtThisDoor))
 }
 
 /// Whether the code's signature is the pass holder's.
@@ -45,12 +42,9 @@ fn decide_by(
     over: Option<Reason>,
     last: Option<IssueTime>,
     world: &World<'_>,
-) -> Decision {
+) -> Counted {
     if !is_signed(code, pass, world) {
-        return Decision::Denied {
-            reason: Reason::WrongCode,
-            next: None,
-        };
+        return Counted::denied(Reason::WrongCode);
     }
     let mut against: Reasons = acceptance(code.issued, last, Some(&world.reading))
         .err()
@@ -62,5 +56,5 @@ fn decide_by(
     against = against
         .with_if(!pass.doors.contains(world.number), Reason::WrongDoor)
         .with_if(world.revoked.revokes_pass(pass.id), Reason::Revoked);
-    world.decide(&pass.rules, against)
+    world.decide(&pass.rules, pass.budget, against)
 }

@@ -8,9 +8,9 @@ use latchkey_protocol::grant::{
     HeldKey, asked_elements, held_keys, knows_reader_rule, understands, verify_grant,
 };
 use latchkey_protocol::ids::ElementId;
-use latchkey_protocol::rules::{Decision, Reason, Reasons};
+use latchkey_protocol::rules::{Reason, Reasons};
 
-use super::World;
+use super::{Counted, World};
 use crate::door::instant;
 
 /// A verified grant and whose it is.
@@ -26,7 +26,7 @@ pub(crate) struct GrantFacts<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Granted {
     /// Yes or no.
-    pub(crate) decision: Decision,
+    pub(crate) counted: Counted,
     /// What opened, or came nearest.
     pub(crate) element: Option<ElementId>,
 }
@@ -35,7 +35,7 @@ impl Granted {
     /// A no that rests on no element.
     pub(crate) fn denied(reason: Reason) -> Self {
         Self {
-            decision: Decision::Denied { reason, next: None },
+            counted: Counted::denied(reason),
             element: None,
         }
     }
@@ -114,15 +114,18 @@ fn decide_key(key: &HeldKey, whole: Reasons, world: &World<'_>) -> Granted {
         None => whole,
     };
     Granted {
-        decision: world.decide(&key.rules, against),
+        counted: world.decide(&key.rules, key.budget, against),
         element: Some(key.id),
     }
 }
 
 fn better(one: Granted, other: Granted) -> Granted {
-    if one.decision.or(other.decision) == one.decision {
-        one
-    } else {
-        other
-    }
+    let counted = one.counted.or(other.counted);
+    let element =
+        if (counted.decision, counted.spends) == (one.counted.decision, one.counted.spends) {
+            one.element
+        } else {
+            other.element
+        };
+    Granted { counted, element }
 }

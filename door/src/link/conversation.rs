@@ -14,10 +14,10 @@ use latchkey_protocol::rules::Reason;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::Question;
 use super::relay::Relay;
 use super::socket::Socket;
-use crate::door::{Door, DoorError};
+use super::{Asked, Question};
+use crate::door::{Door, DoorError, Telling};
 use crate::report::Report;
 use crate::unlock::Carriers;
 
@@ -78,6 +78,7 @@ pub(super) async fn run(
         requests: 0,
         asked: HashMap::new(),
         state_told: None,
+        leases_told: 0,
         events_sent: 0,
         time_open: false,
         silent_beats: 0,
@@ -104,6 +105,8 @@ struct Conversation {
     asked: HashMap<u64, oneshot::Sender<Option<Reason>>>,
     /// The last change of the state that this connection has told of.
     state_told: Option<u64>,
+    /// The last change of a lease that it has told of: a new connection tells of all.
+    leases_told: u64,
     /// The last event that it has carried.
     events_sent: u64,
     /// Whether the last question for the time waits for its answer.
@@ -185,7 +188,9 @@ impl Conversation {
                 self.time_open = !self.door.take_time(self.number, answer.0).await?;
                 self.door.in_contact().await?;
             }
-            FromPortal::CodeAnswer { request, denied } => {
+            FromPortal::Ceilings { ceilings } => self.door.take_ceilings(ceilings).await?,
+            FromPortal::CodeAnswer { request, denied }
+            | FromPortal::UseAnswer { request, denied } => {
                 if let Some(answer) = self.asked.remove(&request) {
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(denied);
@@ -231,13 +236,28 @@ impl Conversation {
     async fn tell(&mut self, news: crate::door::News) -> Result<(), Why> {
         if self.state_told != Some(news.state) {
             self.state_told = Some(news.state);
-            let state = self.door.signed_state().await?;
-            self.send(&FromDoor::State {
-                state: Base64(state),
-            })
-            .await?;
+            self.tell_state().await?;
         }
         self.tell_events().await
+    }
+
+    /// Tells the state, and all leases that have changed, in as many states as that takes.
+    async fn tell_state(&mut self) -> Result<(), Why> {
+        loop {
+            let told = self
+                .door
+                .signed_state(Telling::After(self.leases_told))
+                .await?;
+            let state = Base64(told.state);
+            self.send(&FromDoor::State { state }).await?;
+            match told.up_to {
+                Some(up_to) if told.is_full => self.leases_told = up_to,
+                up_to => {
+                    self.leases_told = up_to.unwrap_or(self.leases_told);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Sends the next events; what the portal has not kept goes again on the next connection.
@@ -253,15 +273,22 @@ impl Conversation {
         self.send(&FromDoor::Events { events }).await
     }
 
-    async fn ask(&mut self, question: Question) -> Result<(), Why> {
+    async fn ask(&mut self, asked: Asked) -> Result<(), Why> {
         self.requests += 1;
         let request = self.requests;
         self.asked.retain(|_, answer| !answer.is_closed());
-        self.asked.insert(request, question.answer);
-        self.send(&FromDoor::CodeCheck {
-            request,
-            pass: question.pass,
-            issued: centiseconds(question.issued),
+        self.asked.insert(request, asked.answer);
+        self.send(&match asked.question {
+            Question::Code(pass, issued) => FromDoor::CodeCheck {
+                request,
+                pass,
+                issued: centiseconds(issued),
+            },
+            Question::Use(wanted) => FromDoor::UseWanted {
+                request,
+                budget: wanted.budget,
+                spent: wanted.spent,
+            },
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The line to the portal: a WebSocket that a door with a network keeps up.
 //!
-//! Nothing at the door waits for it but one thing: whether a rotating code was used elsewhere, and
-//! that for a second and a half at most. What the portal sends is believed only where the issuer
+//! Nothing at the door waits for it but two things: whether a rotating code was used elsewhere, and
+//! whether there is one more use of a key, and those for a second and a half at most. What the portal sends is believed only where the issuer
 //! signed it.
 
 mod conversation;
@@ -20,12 +20,9 @@ use latchkey_protocol::rules::Reason;
 use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
-use crate::door::Door;
+use crate::door::{Door, UseWanted};
 use crate::report::Report;
 use crate::unlock::Carriers;
-
-/// How long somebody in front of a door waits for the portal's word.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The first and the longest wait before trying again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -39,20 +36,28 @@ const QUESTIONS: usize = 32;
 
 /// Where questions for the portal are asked; with nobody there while the line is down.
 #[derive(Debug, Default)]
-pub(crate) struct Line(Mutex<Option<mpsc::Sender<Question>>>);
+pub(crate) struct Line(Mutex<Option<mpsc::Sender<Asked>>>);
 
-/// Was this code used elsewhere?
-#[derive(Debug)]
-pub(crate) struct Question {
-    pass: PassId,
-    issued: IssueTime,
-    answer: oneshot::Sender<Option<Reason>>,
+/// What only the portal can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Was this code used elsewhere?
+    Code(PassId, IssueTime),
+    /// Is there one more use of this key?
+    Use(UseWanted),
 }
 
-/// What the portal makes of a code.
+/// A question on its way.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    pub(crate) answer: oneshot::Sender<Option<Reason>>,
+}
+
+/// What the portal makes of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// It is this door's.
+    /// It is this door's: the code, or one more use.
     Yes,
     /// It is not.
     No(Reason),
@@ -61,28 +66,26 @@ pub(crate) enum Word {
 }
 
 impl Line {
-    /// Asks, and waits no longer than [`PATIENCE`].
-    pub(crate) async fn ask(&self, door: &Door, pass: PassId, issued: IssueTime) -> Word {
-        let Some(portal) = self.lock().clone() else {
+    /// Asks, and waits no longer than until that moment of the monotonic clock.
+    pub(crate) async fn ask(&self, door: &Door, question: Question, until: Duration) -> Word {
+        let clock = &door.env().clock;
+        let patience = until.saturating_sub(clock.monotonic());
+        let Some(portal) = self.lock().clone().filter(|_| !patience.is_zero()) else {
             return Word::Silence;
         };
         let (answer, answered) = oneshot::channel();
-        let question = Question {
-            pass,
-            issued,
-            answer,
-        };
-        if portal.try_send(question).is_err() {
+        if portal.try_send(Asked { question, answer }).is_err() {
             return Word::Silence;
         }
-        match timeout(&door.env().clock, PATIENCE, answered).await {
+        match timeout(clock, patience, answered).await {
             Ok(Ok(None)) => Word::Yes,
             Ok(Ok(Some(reason))) => Word::No(reason),
             _ => Word::Silence,
         }
     }
 
-    fn up(&self) -> mpsc::Receiver<Question> {
+    /// Questions come here from now on.
+    pub(crate) fn up(&self) -> mpsc::Receiver<Asked> {
         let (sender, receiver) = mpsc::channel(QUESTIONS);
         *self.lock() = Some(sender);
         receiver
@@ -92,7 +95,7 @@ impl Line {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Question>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Asked>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,20 +1,10 @@
 //! Attempts: what became of each gesture, so that its repeats cost and move nothing.
 
 use latchkey_protocol::ids::{AttemptId, EventId};
+use latchkey_protocol::uses::AttemptState;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{StoreError, events::event_id};
-
-/// How far an attempt came. While it is in progress it is not stored, and denials never are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AttemptState {
-    /// Decided and stored; whether the lock moved is not known.
-    Spent,
-    /// The lock moved.
-    Moved,
-    /// A later gesture took its place: it opens nothing any more.
-    Replaced,
-}
 
 /// A stored attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,22 +21,20 @@ pub(crate) struct Attempt {
     pub(crate) at_ms: i64,
 }
 
-impl AttemptState {
-    fn number(self) -> i64 {
-        match self {
-            Self::Spent => 1,
-            Self::Moved => 2,
-            Self::Replaced => 3,
-        }
+const fn number_of(state: AttemptState) -> i64 {
+    match state {
+        AttemptState::Spent => 1,
+        AttemptState::Moved => 2,
+        AttemptState::Replaced => 3,
     }
+}
 
-    fn from_number(number: i64) -> Result<Self, StoreError> {
-        match number {
-            1 => Ok(Self::Spent),
-            2 => Ok(Self::Moved),
-            3 => Ok(Self::Replaced),
-            _ => Err(StoreError::Damaged("an attempt's state")),
-        }
+fn state_of(number: i64) -> Result<AttemptState, StoreError> {
+    match number {
+        1 => Ok(AttemptState::Spent),
+        2 => Ok(AttemptState::Moved),
+        3 => Ok(AttemptState::Replaced),
+        _ => Err(StoreError::Damaged("an attempt's state")),
     }
 }
 
@@ -72,7 +60,7 @@ pub(crate) fn known_attempt(
         Ok(Attempt {
             id,
             subject,
-            state: AttemptState::from_number(state)?,
+            state: state_of(state)?,
             event: event_id(&event)?,
             at_ms,
         })
@@ -87,7 +75,7 @@ pub(crate) fn keep_attempt(tx: &Transaction<'_>, attempt: &Attempt) -> Result<()
         params![
             attempt.id.as_bytes(),
             attempt.subject,
-            attempt.state.number(),
+            number_of(attempt.state),
             attempt.event.as_bytes(),
             attempt.at_ms
         ],

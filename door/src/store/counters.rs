@@ -11,6 +11,8 @@ pub(crate) enum Counter {
     SignedStates,
     /// When it was last signed in at the portal, by its own clock, in milliseconds since 1970.
     LastContactMs,
+    /// Of changes of what is held of counted keys.
+    LeaseChanges,
 }
 
 impl Counter {
@@ -18,6 +20,7 @@ impl Counter {
         match self {
             Self::SignedStates => "signed_states",
             Self::LastContactMs => "last_contact_ms",
+            Self::LeaseChanges => "lease_changes",
         }
     }
 }

@@ -12,6 +12,7 @@ mod documents;
 mod events;
 mod installed;
 mod keys;
+mod leases;
 mod persistent;
 mod schema;
 mod series;
@@ -22,8 +23,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub(crate) use attempts::{
-    Attempt, AttemptState, forget_attempts_before, keep_attempt, known_attempt, mark_moved,
-    replace_attempt,
+    Attempt, forget_attempts_before, keep_attempt, known_attempt, mark_moved, replace_attempt,
 };
 pub(crate) use bundles::{
     applied_bundle, forget_incoming, incoming, incoming_body, incoming_pages, keep_applied_bundle,
@@ -37,6 +37,9 @@ pub(crate) use documents::{
 pub(crate) use events::{EventLog, log_event, log_reach, mark_events_kept, unkept_events};
 pub(crate) use installed::{install, installed_package};
 pub(crate) use keys::{StoredKeys, keep_keys, stored_keys};
+pub(crate) use leases::{
+    all_leases, forget_lease, keep_lease, leases_changed_after, leases_changed_last,
+};
 pub(crate) use persistent::{
     RememberedPhone, forget_phone, forget_phones_ended, remember_phone, remembered_phones,
 };

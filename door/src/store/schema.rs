@@ -15,7 +15,12 @@ pub const SECRET_COLUMNS: &[(&str, &str)] = &[
     ("persistent_keys", "sealed"),
 ];
 
-const MIGRATIONS: &[M<'static>] = &[M::up(FIRST), M::up(REMEMBERED_PHONES), M::up(LOCK_SYNC)];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(FIRST),
+    M::up(REMEMBERED_PHONES),
+    M::up(LOCK_SYNC),
+    M::up(LEASES),
+];
 
 const FIRST: &str = "
     CREATE TABLE own_keys (
@@ -146,6 +151,22 @@ const LOCK_SYNC: &str = "
         page INTEGER PRIMARY KEY,
         bytes BLOB NOT NULL
     ) STRICT;
+    ";
+
+const LEASES: &str = "
+    -- What this door may spend of keys with a number of uses, and has spent: apart from the log, until the key is
+    -- long over. changed: one more with each change of any row.
+    CREATE TABLE leases (
+        budget BLOB PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        ceiling INTEGER NOT NULL,
+        spent INTEGER NOT NULL CHECK (spent <= ceiling),
+        known INTEGER NOT NULL,
+        until INTEGER,
+        changed INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX leases_by_change ON leases (changed);
     ";
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

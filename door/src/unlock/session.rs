@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::carriers::Visitor;
 use super::wire::Wire;
 use super::{Carrier, hello, lock_sync};
-use crate::door::{Commit, Door, DoorError, SessionMemory, Settled};
+use crate::door::{Commit, Door, DoorError, SessionMemory, Settled, Telling};
 
 /// How long a phone may take to open, and for each thing that it carries.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -368,7 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
             attempt,
             outcome: settled.decision.into(),
             event: settled.event,
-            state: Some(self.door.signed_state().await?),
+            state: Some(self.door.signed_state(Telling::Latest).await?.state),
             wants: self.door.wants(),
         }))
     }
@@ -377,7 +377,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
     async fn part(&mut self) -> Result<Vec<Event>, Ended> {
         let mut events = Vec::new();
         if self.brought {
-            let state = PrivateMessage::State(self.door.signed_state().await?);
+            let state = PrivateMessage::State(self.door.signed_state(Telling::Latest).await?.state);
             events.extend(self.session.send_third_party(&state.encode())?);
         }
         let done = PrivateMessage::Done.encode();

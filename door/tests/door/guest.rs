@@ -35,6 +35,11 @@ impl Guest {
             rules,
             until: until.try_into().unwrap(),
         };
+        Self::of(property, key, pass)
+    }
+
+    /// Whoever holds this pass.
+    pub(crate) fn of(property: &Property, key: Key, pass: Pass) -> Self {
         Self {
             property: property.id,
             signed: property.sign_pass(&pass),

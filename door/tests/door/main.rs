@@ -23,3 +23,4 @@ mod program;
 mod property;
 mod secrets;
 mod street;
+mod uses;

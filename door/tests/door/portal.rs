@@ -8,12 +8,13 @@ use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::doorlink::{DoorEvent, FromDoor, FromPortal};
 use latchkey_protocol::doorstate::{DoorState, SignedDoorState};
 use latchkey_protocol::proof::DoorSignIn;
+use latchkey_protocol::uses::{Ceiling, LeaseReport};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async};
 use url::Url;
 
-use crate::property::{Door, Property};
+use crate::property::{BUDGET, Door, Property};
 
 /// Where doors call.
 pub(crate) struct Portal {
@@ -154,6 +155,32 @@ impl Line {
             Some(FromDoor::CodeCheck { request, .. }) => request,
             other => panic!("not a question: {other:?}"),
         }
+    }
+
+    /// The next question for a use: its number, and what has been spent.
+    pub(crate) async fn use_wanted(&mut self) -> (u64, u32) {
+        match self.hear().await {
+            Some(FromDoor::UseWanted {
+                request,
+                budget: BUDGET,
+                spent,
+            }) => (request, spent),
+            other => panic!("no use is wanted: {other:?}"),
+        }
+    }
+
+    /// Orders a ceiling, and hears what the door then signs for.
+    pub(crate) async fn order(&mut self, door: &Door, ceiling: Ceiling) -> LeaseReport {
+        let ceilings = vec![ceiling];
+        self.say(&FromPortal::Ceilings { ceilings }).await;
+        self.lease(door).await
+    }
+
+    /// The one lease of which the next state tells.
+    pub(crate) async fn lease(&mut self, door: &Door) -> LeaseReport {
+        let leases = self.state(door).await.leases;
+        assert_eq!(leases.len(), 1, "{leases:?}");
+        leases[0]
     }
 
     pub(crate) async fn hang_up(mut self) {

@@ -16,13 +16,13 @@ use crate::property::{Door, Property, Recorder, env};
 
 /// At the moment at which the relay is told to close, takes a picture of the disk: what a power cut
 /// would leave. Then the lock does not move.
-struct PowerCut {
+pub(crate) struct PowerCut {
     folder: PathBuf,
     picture: Mutex<Option<TempDir>>,
 }
 
 impl PowerCut {
-    fn picture(&self) -> TempDir {
+    pub(crate) fn picture(&self) -> TempDir {
         self.picture.lock().unwrap().take().expect("a release")
     }
 }
@@ -44,7 +44,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The door, about to lose its power at the next release.
-async fn about_to_fail(property: &Property, door: Door) -> (Door, Arc<PowerCut>) {
+pub(crate) async fn about_to_fail(property: &Property, door: Door) -> (Door, Arc<PowerCut>) {
     let Door {
         running, folder, ..
     } = door;
@@ -73,7 +73,7 @@ async fn about_to_fail(property: &Property, door: Door) -> (Door, Arc<PowerCut>)
 }
 
 /// The same door, from the picture.
-async fn after(door: Door, picture: TempDir) -> Door {
+pub(crate) async fn after(door: Door, picture: TempDir) -> Door {
     let strike = Arc::new(Recorder::default());
     let controller = Controller::open_with_battery_clock(picture.path(), env(&door.clock)).unwrap();
     let running = controller

@@ -13,7 +13,7 @@ use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer, TimeChallenge};
 use latchkey_protocol::commissioning::{Offer, Package, certificate_subject};
 use latchkey_protocol::doorstate::BundleNumber;
-use latchkey_protocol::ids::{BudgetId, DoorId, DoorNumber, Generation, PropertyId};
+use latchkey_protocol::ids::{BudgetId, DoorId, DoorNumber, EventId, Generation, PropertyId};
 use latchkey_protocol::pass::{Pass, SignedPass};
 use latchkey_protocol::revocation::Revocations;
 use latchkey_protocol::rules::{Holidays, Offsets, Span};
@@ -274,6 +274,12 @@ impl Recorder {
     /// How long the last opening was to take.
     pub(crate) fn last_pulse(&self) -> Duration {
         self.releases.lock().unwrap().last().unwrap().pulse
+    }
+
+    /// The events of all releases.
+    pub(crate) fn events(&self) -> Vec<EventId> {
+        let releases = self.releases.lock().unwrap();
+        releases.iter().map(|release| release.event).collect()
     }
 
     pub(crate) fn jam(&self, jammed: bool) {

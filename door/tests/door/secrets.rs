@@ -34,6 +34,12 @@ const PUBLIC_COLUMNS: &[(&str, &[&str])] = &[
         "attempts",
         &["attempt", "subject", "state", "event", "at_ms"],
     ),
+    (
+        "leases",
+        &[
+            "budget", "epoch", "number", "ceiling", "spent", "known", "until", "changed",
+        ],
+    ),
     ("events", &["sequence", "body", "opened", "kept"]),
     ("bundle", &["id", "epoch", "number"]),
     // Sealed to the key that stands beside it, which is among the secret ones.

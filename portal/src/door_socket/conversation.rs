@@ -10,10 +10,12 @@ use tokio::sync::broadcast::Receiver;
 use super::hub::{Order, Registered};
 use super::push::{self, Progress};
 use super::sign_in::{self, SignedIn};
+use super::uses::Uses;
 use super::{Gone, Goodbye, send};
 use crate::app::woken;
 use crate::fault::Fault;
 use crate::http::Shared;
+use crate::model::uses::Wanted;
 use crate::model::{code_check, controller, door, door_state, event};
 use crate::store::{Tx, Wake};
 
@@ -45,13 +47,14 @@ pub(super) async fn run(app: Shared, mut socket: WebSocket) {
     let wakes = app.store.wakes();
     let line = app.doors.register(door.property, door.door);
     app.metrics.doors(app.doors.len());
-    set_connected(&app, door, true).await;
+    let number = begin_line(&app, door).await;
     tracing::info!(property = %door.property, door = %door.door, "a door is connected");
     let mut talk = Talk {
         app: app.clone(),
         door,
         line,
         wakes,
+        uses: Uses::new(door, number),
         progress: None,
         pinged: false,
     };
@@ -64,6 +67,20 @@ pub(super) async fn run(app: Shared, mut socket: WebSocket) {
     if let End::Goodbye(goodbye) = end {
         super::close(socket, &goodbye).await;
     }
+}
+
+/// The connection's number; none when it could not be noted, and then nothing is asked on it.
+async fn begin_line(app: &Shared, door: SignedIn) -> Option<u64> {
+    let now = app.tools.now();
+    let work = move |tx: &mut dyn Tx| {
+        let number = door::begin_line(tx, door.property, door.door, now)?;
+        tx.wake(Wake::Guests(door.property));
+        Ok::<_, Fault>(number)
+    };
+    let number = app.store.write(door.property, work).await;
+    number
+        .inspect_err(|error| tracing::error!(%error, "a door's connection could not be noted"))
+        .ok()
 }
 
 async fn set_connected(app: &Shared, door: SignedIn, connected: bool) {
@@ -79,7 +96,7 @@ async fn set_connected(app: &Shared, door: SignedIn, connected: bool) {
 }
 
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     Gone,
     Goodbye(Goodbye),
 }
@@ -95,6 +112,7 @@ struct Talk {
     door: SignedIn,
     line: Registered,
     wakes: Receiver<Wake>,
+    uses: Uses,
     /// None until the door has shown its state.
     progress: Option<Progress>,
     /// A ping has not been answered yet.
@@ -106,6 +124,8 @@ enum Next {
     Heard(Option<Result<Message, axum::Error>>),
     Order(Option<Order>),
     Issued(bool),
+    /// Somebody has waited long enough for a use.
+    Patience,
     Beat,
     Closing,
 }
@@ -132,7 +152,10 @@ impl Talk {
             let next = tokio::select! {
                 heard = socket.recv() => Next::Heard(heard),
                 order = self.line.orders.recv() => Next::Order(order),
-                issued = woken(&mut self.wakes, |wake| wake == Wake::Issued(property)) => Next::Issued(issued),
+                issued = woken(&mut self.wakes, |wake| {
+                    [Wake::Issued(property), Wake::Uses(property)].contains(&wake)
+                }) => Next::Issued(issued),
+                () = self.uses.patience(&self.app.tools) => Next::Patience,
                 () = beat.tick() => Next::Beat,
                 () = self.app.closed() => Next::Closing,
             };
@@ -151,7 +174,11 @@ impl Talk {
                 Next::Order(None) | Next::Closing | Next::Issued(false) => {
                     return Err(End::Goodbye(RESTART));
                 }
-                Next::Issued(true) => self.push(socket).await?,
+                Next::Issued(true) => {
+                    self.push(socket).await?;
+                    self.uses.ask_again(&self.app, socket).await?;
+                }
+                Next::Patience => self.uses.ask_again(&self.app, socket).await?,
                 Next::Beat if self.pinged => return Err(End::Goodbye(SILENT)),
                 Next::Beat => {
                     self.pinged = true;
@@ -218,6 +245,14 @@ impl Talk {
                     .map_err(refused)?;
                 send(socket, &FromPortal::CodeAnswer { request, denied }).await?;
             }
+            FromDoor::UseWanted {
+                request,
+                budget,
+                spent,
+            } => {
+                let wanted = Wanted { budget, spent };
+                self.uses.ask(&self.app, socket, request, wanted).await?;
+            }
             FromDoor::Events { events } => {
                 let keep = move |tx: &mut dyn Tx| {
                     event::keep(tx, &tools, property, door, generation, &events)
@@ -247,7 +282,7 @@ impl Talk {
             let (messages, next) = self.app.store.read(look).await.map_err(refused)?;
             if messages.is_empty() {
                 self.progress = Some(next);
-                return Ok(());
+                return self.uses.push(&self.app, socket).await;
             }
             for message in &messages {
                 send(socket, message).await?;
@@ -257,7 +292,7 @@ impl Talk {
     }
 }
 
-fn refused(fault: Fault) -> End {
+pub(super) fn refused(fault: Fault) -> End {
     tracing::warn!(error = %fault, "what a door said was refused");
     End::Goodbye(match fault {
         Fault::Refused { .. } => PROTOCOL,

@@ -5,6 +5,7 @@ mod conversation;
 mod hub;
 mod push;
 mod sign_in;
+mod uses;
 
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};

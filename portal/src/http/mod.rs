@@ -13,7 +13,9 @@ mod credential_register;
 mod door_controllers;
 mod door_create;
 mod door_list;
+mod door_logs;
 mod door_states;
+mod door_time;
 mod events;
 mod guest_page;
 mod guest_pass;
@@ -25,6 +27,7 @@ mod key_link;
 mod key_list;
 mod key_show;
 mod key_withdraw;
+mod key_write_off;
 mod link_bind;
 mod link_preview;
 mod me;
@@ -95,6 +98,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(door_list::door_list, door_create::door_create))
         .routes(routes!(door_controllers::door_controllers))
         .routes(routes!(door_states::door_states))
+        .routes(routes!(door_logs::door_logs))
+        .routes(routes!(door_time::door_time))
         .routes(routes!(
             people_list::people_list,
             people_create::people_create
@@ -106,6 +111,7 @@ fn described() -> OpenApiRouter<Shared> {
             key_withdraw::key_withdraw
         ))
         .routes(routes!(key_link::key_link))
+        .routes(routes!(key_write_off::key_write_off))
         .routes(routes!(events::events))
         .routes(routes!(commissioning::offer))
         .routes(routes!(commissioning::collect))

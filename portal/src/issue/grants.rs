@@ -13,7 +13,7 @@ use super::elements::{Element, close, make, set_rules, standing};
 use super::{Because, Revoked, Round, compare, documents};
 use crate::fault::Fault;
 use crate::model::credential::{self, Record as Credential};
-use crate::model::{audit, key};
+use crate::model::{audit, key, uses};
 use crate::signer::{GrantDraft, SignedGrant, SignerError};
 use crate::store::{StoreError, Tx, params};
 
@@ -267,16 +267,23 @@ fn signed(
             params![property, held.id],
         )?
         .map_or(Ok(None), |row| row.at(0))?;
-    let keys = elements.iter().map(|element| KeyAt {
-        place: element.place,
-        id: element.id,
-        rules: element.rules.clone(),
-        budget: None,
-        rights: Rights::NONE,
-    });
+    let mut keys = Vec::with_capacity(elements.len());
+    for element in elements {
+        let budget = match element.rules.max_uses() {
+            Some(_) => uses::budget_of(tx, property, element.key)?,
+            None => None,
+        };
+        keys.push(KeyAt {
+            place: element.place,
+            id: element.id,
+            rules: element.rules.clone(),
+            budget,
+            rights: Rights::NONE,
+        });
+    }
     let draft = GrantDraft {
         holder: held.public_key,
-        keys: keys.collect(),
+        keys,
         offsets: round.property.offsets.clone(),
         lifetime: round.property.grant_lifetime,
         signed_after,

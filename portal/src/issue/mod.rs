@@ -1,10 +1,12 @@
 //! What is signed because something has changed: grants for phones, passes for holders of codes, statements and
 //! revocation lists for doors. All of it within the operation that changes.
 
+pub(crate) mod bundles;
 mod compare;
 pub(crate) mod documents;
 mod elements;
 pub(crate) mod grants;
+pub(crate) mod log_key;
 pub(crate) mod pass_rows;
 pub(crate) mod passes;
 pub(crate) mod renewal;

@@ -126,6 +126,25 @@ pub(crate) fn between(
     .collect()
 }
 
+/// The passes that stand, as far as statements have told of them.
+pub(crate) fn standing(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Record>, StoreError> {
+    tx.query(
+        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
+             number, renew_at, last_used
+         FROM pass
+         WHERE property = ?1 AND ended_at IS NULL AND number > 0 AND statement_until > ?2
+         ORDER BY number",
+        params![property, now],
+    )?
+    .iter()
+    .map(Record::from_row)
+    .collect()
+}
+
 /// The doors that have proved, by their signed states, that they know this pass.
 pub(crate) fn known_at(
     tx: &mut dyn Tx,

@@ -16,6 +16,7 @@ use crate::model::change::{self, Audience};
 use crate::model::credential::{self, Record as Credential};
 use crate::model::key::{self, Record as Key};
 use crate::model::property::text;
+use crate::model::uses;
 use crate::store::{StoreError, Tx, Wake, params};
 
 /// The last second of the year 9999.
@@ -218,7 +219,10 @@ fn state(
         code_key: credential::public_key(public_key)?,
         doors: doors.clone().map_or(DoorSet::All, DoorSet::of),
         rules: key.rules.clone(),
-        budget: None,
+        budget: match key.rules.max_uses() {
+            Some(_) => uses::budget_of(tx, property, key.id)?,
+            None => None,
+        },
         until: u32::try_from(until.timestamp()).unwrap_or(u32::MAX),
     };
     let signed = round.tools.signer.pass(property, &pass)?;

@@ -1,14 +1,37 @@
 //! Numbered statements for doors: signed, kept, and told to every phone that may carry them.
 
+use aliro::crypto::PublicKey;
 use latchkey_protocol::api::sync::{EntityKind, StatementEntity};
 use latchkey_protocol::ids::{DoorId, PropertyId};
-use latchkey_protocol::statement::{Addressee, Body, DoorSettings, PropertySettings};
+use latchkey_protocol::signing::SignedError;
+use latchkey_protocol::statement::{
+    Addressee, Body, DoorSettings, PropertySettings, SignedStatement,
+};
 
+use super::log_key;
 use crate::fault::Fault;
 use crate::model::change::{self, Audience};
 use crate::model::{audit, property};
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
+
+/// What a statement of a pass is called in the store.
+const PASS: &str = "pass";
+/// And one of the log key.
+const LOG_KEY: &str = "log-key";
+
+/// Whether doors have been told of a log key in this epoch.
+pub(crate) fn has_log_key(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    epoch: u32,
+) -> Result<bool, StoreError> {
+    let row = tx.first(
+        "SELECT 1 FROM statement WHERE property = ?1 AND epoch = ?2 AND kind = ?3 LIMIT 1",
+        params![property, epoch, LOG_KEY],
+    )?;
+    Ok(row.is_some())
+}
 
 /// Signs the next statement for an addressee and says its number.
 pub(crate) fn publish(
@@ -24,15 +47,16 @@ pub(crate) fn publish(
     let what = kind_name(&body);
     let statement = tools.signer.statement(property, addressee, number, body)?;
     tx.execute(
-        "INSERT INTO statement (property, series, epoch, number, statement, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO statement (property, series, epoch, number, statement, created_at, kind)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             property,
             series(addressee),
             epoch,
             as_i64(number)?,
             statement,
-            tools.now()
+            tools.now(),
+            what
         ],
     )?;
     if addressee == Addressee::All {
@@ -73,7 +97,58 @@ pub(crate) fn publish_first(
     publish_settings(tx, tools, property)?;
     let settings = Body::DoorSettings(DoorSettings::default());
     publish(tx, tools, property.id, Addressee::All, settings)?;
+    log_key::publish(tx, tools, property.id)?;
     Ok(())
+}
+
+/// The newest statement of each kind that replaces the last of its kind, of a series, in their order.
+pub(crate) fn that_stand(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    addressee: Addressee,
+    epoch: u32,
+) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    tx.query(
+        "SELECT s.number, s.statement FROM statement s
+         WHERE s.property = ?1 AND s.series = ?2 AND s.epoch = ?3 AND s.number IN
+             (SELECT MAX(t.number) FROM statement t
+              WHERE t.property = ?1 AND t.series = ?2 AND t.epoch = ?3 AND t.kind <> ?4
+              GROUP BY t.kind)
+         ORDER BY s.number",
+        params![property, series(addressee), epoch, PASS],
+    )?
+    .iter()
+    .map(|row| Ok((row.at(0)?, row.at(1)?)))
+    .collect()
+}
+
+/// Names what statements say that were signed before that was kept beside them.
+pub(crate) fn name_kinds(tx: &mut dyn Tx, property: &property::Record) -> Result<(), Fault> {
+    let issuer = PublicKey::from_uncompressed(&property.issuer_key)
+        .map_err(|error| Fault::Internal(format!("an issuer's key: {error}")))?;
+    loop {
+        let rows = tx.query(
+            "SELECT series, epoch, number, statement FROM statement
+             WHERE property = ?1 AND kind IS NULL LIMIT 500",
+            params![property.id],
+        )?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            let (series, epoch, number): (String, u32, i64) = (row.at(0)?, row.at(1)?, row.at(2)?);
+            let statement = SignedStatement::from_bytes(&row.at::<Vec<u8>>(3)?)
+                .map_err(SignedError::from)
+                .and_then(|signed| signed.verify(&issuer, property.id));
+            let kind = statement.map(|statement| kind_name(&statement.body));
+            let kind = kind.map_err(|_| StoreError::Unreadable("statement"))?;
+            tx.execute(
+                "UPDATE statement SET kind = ?5
+                 WHERE property = ?1 AND series = ?2 AND epoch = ?3 AND number = ?4",
+                params![property.id, series, epoch, number, kind],
+            )?;
+        }
+    }
 }
 
 /// The highest number of a series in this epoch; 0 before the first.
@@ -173,8 +248,8 @@ const fn kind_name(body: &Body) -> &'static str {
     match body {
         Body::Settings(_) => "settings",
         Body::DoorSettings(_) => "door-settings",
-        Body::Pass(_) => "pass",
-        Body::LogKey(_) => "log-key",
+        Body::Pass(_) => PASS,
+        Body::LogKey(_) => LOG_KEY,
     }
 }
 

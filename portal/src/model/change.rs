@@ -17,6 +17,8 @@ pub(crate) enum Audience {
     People,
     /// Those whose role sees everything that happened.
     Events,
+    /// Those whose role carries lock sync.
+    Carriers,
     /// One person.
     Person(PersonId),
     /// One device.
@@ -30,6 +32,7 @@ impl Audience {
             Self::Keys => "keys".to_owned(),
             Self::People => "people".to_owned(),
             Self::Events => "events".to_owned(),
+            Self::Carriers => "carriers".to_owned(),
             Self::Person(person) => format!("person:{person}"),
             Self::Device(device) => format!("device:{device}"),
         }
@@ -87,6 +90,8 @@ pub(crate) const fn kind_name(kind: EntityKind) -> &'static str {
         EntityKind::Statement => "statement",
         EntityKind::Person => "person",
         EntityKind::Event => "event",
+        EntityKind::Bundle => "bundle",
+        EntityKind::LogReceipt => "log-receipt",
     }
 }
 
@@ -103,6 +108,8 @@ pub(crate) fn kind_of(name: &str) -> Result<EntityKind, StoreError> {
         K::Statement,
         K::Person,
         K::Event,
+        K::Bundle,
+        K::LogReceipt,
     ]
     .into_iter()
     .find(|kind| kind_name(*kind) == name)

@@ -1,7 +1,7 @@
 //! Controllers: which one stands at a door, and how a new one is put there.
 
 use aliro::crypto::PublicKey;
-use latchkey_protocol::api::doors::{InstallController, InstalledController};
+use latchkey_protocol::api::doors::{DoorTime, InstallController, InstalledController};
 use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::commissioning::{CommissioningCode, Offer, Package};
@@ -10,10 +10,11 @@ use latchkey_protocol::roles::Action;
 use latchkey_protocol::statement::Addressee;
 
 use super::member::Member;
+use super::rate::{self, Limit};
 use super::{audit, door, offer, property};
 use crate::fault::Fault;
-use crate::issue::{revocations, statements};
-use crate::store::{StoreError, Tx, params};
+use crate::issue::{bundles, revocations, statements};
+use crate::store::{Row, StoreError, Tx, params};
 use crate::tools::Tools;
 
 /// The controller at a door.
@@ -21,6 +22,21 @@ use crate::tools::Tools;
 pub(crate) struct Record {
     pub(crate) generation: Generation,
     pub(crate) reader_key: PublicKey,
+    pub(crate) sealing_key: PublicKey,
+}
+
+impl Record {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let key = |index| {
+            PublicKey::from_uncompressed(&row.at::<Vec<u8>>(index)?)
+                .map_err(|_| StoreError::Unreadable("a controller's key"))
+        };
+        Ok(Self {
+            generation: Generation(row.at(0)?),
+            reader_key: key(1)?,
+            sealing_key: key(2)?,
+        })
+    }
 }
 
 /// The controller that stands at a door now.
@@ -30,19 +46,29 @@ pub(crate) fn standing(
     door: DoorId,
 ) -> Result<Option<Record>, StoreError> {
     tx.first(
-        "SELECT c.generation, c.reader_key FROM door d
+        "SELECT c.generation, c.reader_key, c.sealing_key FROM door d
          JOIN controller c ON c.property = d.property AND c.door = d.id
               AND c.generation = d.generation
          WHERE d.property = ?1 AND d.id = ?2",
         params![property, door],
     )?
-    .map(|row| {
-        Ok(Record {
-            generation: Generation(row.at(0)?),
-            reader_key: PublicKey::from_uncompressed(&row.at::<Vec<u8>>(1)?)
-                .map_err(|_| StoreError::Unreadable("reader key"))?,
-        })
-    })
+    .map(|row| Record::from_row(&row))
+    .transpose()
+}
+
+/// A controller that stands, or stood, at a door.
+pub(crate) fn of_generation(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: DoorId,
+    generation: Generation,
+) -> Result<Option<Record>, StoreError> {
+    tx.first(
+        "SELECT generation, reader_key, sealing_key FROM controller
+         WHERE property = ?1 AND door = ?2 AND generation = ?3",
+        params![property, door, generation.0],
+    )?
+    .map(|row| Record::from_row(&row))
     .transpose()
 }
 
@@ -87,6 +113,7 @@ pub(crate) fn install(
         .map(door::stream_address)
         .transpose()?;
     let generation = enter(tx, tools, member, door, &offer, address)?;
+    bundles::commissioned(tx, tools, property, door)?;
     let package = package(
         tx, tools, property, door, number, generation, &offer, portal_url,
     )?;
@@ -111,6 +138,34 @@ pub(crate) fn time(
     let answer = tools.signer.time(property, door, nonce)?;
     audit::write(tx, tools, property, None, "sign.time", &door.to_string())?;
     Ok(answer)
+}
+
+/// How often one device may ask for the time at doors.
+const TIMES: Limit = Limit {
+    most: 30,
+    seconds: 60,
+};
+
+/// The same for a phone that stands at the door.
+pub(crate) fn time_for(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    door: DoorId,
+    nonce: &Base64,
+) -> Result<DoorTime, Fault> {
+    if !door::is_visible(tx, member, door)? || standing(tx, member.property, door)?.is_none() {
+        return Err(Fault::not_found());
+    }
+    let nonce = nonce
+        .to_array()
+        .map_err(|_| Fault::invalid("`nonce` has 16 bytes"))?;
+    let bucket = format!("door-time:{}", member.device);
+    rate::count(tx, &bucket, TIMES, tools.now())?;
+    let answer = time(tx, tools, member.property, door, nonce)?;
+    Ok(DoorTime {
+        answer: Base64(answer),
+    })
 }
 
 fn enter(

@@ -190,6 +190,30 @@ pub(crate) fn list(
     }
 }
 
+/// The controller has a new connection. Its number: what an older one asks for is dropped.
+pub(crate) fn begin_line(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    id: DoorId,
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
+    tx.execute(
+        "UPDATE door SET line = line + 1 WHERE property = ?1 AND id = ?2",
+        params![property, id],
+    )?;
+    set_connected(tx, property, id, true, now)?;
+    line(tx, property, id)
+}
+
+/// The number of the controller's newest connection; 0 before the first.
+pub(crate) fn line(tx: &mut dyn Tx, property: PropertyId, id: DoorId) -> Result<u64, StoreError> {
+    let row = tx.first(
+        "SELECT line FROM door WHERE property = ?1 AND id = ?2",
+        params![property, id],
+    )?;
+    row.map_or(Ok(0), |row| row.at(0))
+}
+
 /// The controller is connected now, or is no longer.
 pub(crate) fn set_connected(
     tx: &mut dyn Tx,

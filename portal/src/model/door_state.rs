@@ -5,10 +5,10 @@ use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::doorstate::{DoorState, SignedDoorState};
 use latchkey_protocol::ids::PropertyId;
 
-use super::{controller, door, key_write, property};
+use super::{controller, door, key_write, property, uses};
 use crate::fault::Fault;
-use crate::issue::pass_rows;
 use crate::issue::statements::as_i64;
+use crate::issue::{bundles, pass_rows};
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
@@ -32,6 +32,9 @@ pub(crate) fn take(
     let state = signed
         .verify(&controller.reader_key)
         .map_err(|error| bad(&error.to_string()))?;
+    // Totals and ceilings count however late they come.
+    let holder = uses::holder(state.door, state.generation);
+    uses::reported(tx, id, holder, &state.leases)?;
     keep(tx, tools, &state, bytes)?;
     Ok(state)
 }
@@ -55,13 +58,14 @@ fn keep(tx: &mut dyn Tx, tools: &Tools, state: &DoorState, bytes: &[u8]) -> Resu
     }
     tx.execute(
         "INSERT INTO door_state (property, door, generation, counter, epoch, list_epoch,
-             list_version, number_all, number_own, state, received_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             list_version, number_all, number_own, state, received_at, bundle_epoch, bundle_number)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (property, door) DO UPDATE SET generation = excluded.generation,
              counter = excluded.counter, epoch = excluded.epoch,
              list_epoch = excluded.list_epoch, list_version = excluded.list_version,
              number_all = excluded.number_all, number_own = excluded.number_own,
-             state = excluded.state, received_at = excluded.received_at",
+             state = excluded.state, received_at = excluded.received_at,
+             bundle_epoch = excluded.bundle_epoch, bundle_number = excluded.bundle_number",
         params![
             property,
             door,
@@ -73,9 +77,12 @@ fn keep(tx: &mut dyn Tx, tools: &Tools, state: &DoorState, bytes: &[u8]) -> Resu
             as_i64(state.statements.all)?,
             as_i64(state.statements.own)?,
             bytes,
-            now
+            now,
+            state.bundle.epoch,
+            as_i64(state.bundle.number)?
         ],
     )?;
+    bundles::shown(tx, state)?;
     let first_seen = tx.execute(
         "INSERT INTO list_seen (property, door, epoch, version, seen_at)
          VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (property, door, epoch, version) DO NOTHING",

@@ -12,7 +12,7 @@ use latchkey_protocol::rules::Reason;
 use super::change::{self, Audience};
 use super::member::Member;
 use super::property::text;
-use super::{audit, paging};
+use super::{audit, door_log, paging};
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, Wake, params};
 use crate::tools::Tools;
@@ -34,10 +34,12 @@ pub(crate) fn keep(
         up_to = up_to.max(event.sequence);
         keep_one(tx, tools, property, door, generation, event)?;
     }
+    // On its line a door reports in order, and leaves nothing out.
+    door_log::kept_up_to(tx, property, door, generation, up_to)?;
     Ok(up_to)
 }
 
-fn keep_one(
+pub(super) fn keep_one(
     tx: &mut dyn Tx,
     tools: &Tools,
     property: PropertyId,

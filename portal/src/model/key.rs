@@ -9,7 +9,7 @@ use latchkey_protocol::rules::{AccessRules, Calendar, Reason, Reasons, Status, s
 
 use super::member::Member;
 use super::property::{self, json};
-use super::{link, paging, withdrawal};
+use super::{link, paging, uses, withdrawal};
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, params};
 
@@ -25,20 +25,24 @@ pub(crate) struct Record {
     pub(crate) created_by: PersonId,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) withdrawn_at: Option<DateTime<Utc>>,
+    /// All its uses are spent, as far as doors have signed for it.
+    pub(crate) used_up: bool,
 }
 
 impl Record {
     /// Where it stands.
     pub(crate) fn status(&self, calendar: &Calendar<'_>, at: DateTime<Utc>) -> Status {
         let against = Reasons::NONE.with_if(self.withdrawn_at.is_some(), Reason::Revoked);
-        status(&self.rules, calendar, at, against, 0)
+        let spent = if self.used_up { u32::MAX } else { 0 };
+        status(&self.rules, calendar, at, against, spent)
     }
 
-    /// Whether it can still open anything, now or later.
+    /// Whether it can still open anything, now or later: a number of uses may be raised, and until then a door says
+    /// more plainly than the lack of a grant that none are left.
     pub(crate) fn is_alive(&self, calendar: &Calendar<'_>, at: DateTime<Utc>) -> bool {
         matches!(
             self.status(calendar, at),
-            Status::Upcoming | Status::Active | Status::Suspended
+            Status::Upcoming | Status::Active | Status::Suspended | Status::UsedUp
         )
     }
 
@@ -53,6 +57,7 @@ impl Record {
             created_by: row.at(6)?,
             created_at: row.at(7)?,
             withdrawn_at: row.at(8)?,
+            used_up: row.at(9)?,
         })
     }
 }
@@ -64,7 +69,8 @@ pub(crate) fn load(
     id: KeyId,
 ) -> Result<Option<Record>, StoreError> {
     tx.first(
-        "SELECT ordinal, id, name, kind, all_doors, rules, created_by, created_at, withdrawn_at
+        "SELECT ordinal, id, name, kind, all_doors, rules, created_by, created_at, withdrawn_at,
+             used_up
          FROM door_key WHERE property = ?1 AND id = ?2",
         params![property, id],
     )?
@@ -80,7 +86,7 @@ pub(crate) fn held_by(
 ) -> Result<Vec<Record>, StoreError> {
     tx.query(
         "SELECT k.ordinal, k.id, k.name, k.kind, k.all_doors, k.rules, k.created_by, k.created_at,
-             k.withdrawn_at
+             k.withdrawn_at, k.used_up
          FROM key_person kp JOIN door_key k ON k.property = kp.property AND k.id = kp.key_id
          WHERE kp.property = ?1 AND kp.person = ?2 AND k.withdrawn_at IS NULL ORDER BY k.ordinal",
         params![property, person],
@@ -149,6 +155,7 @@ pub(crate) fn view(
     }
     let doors = doors(tx, member.property, &key)?;
     let status = key.status(calendar, now);
+    let uses = uses::view(tx, member.property, &key, sees_all)?;
     let (link, withdrawal) = if sees_all {
         (
             link::state(tx, member.property, key.id)?,
@@ -169,6 +176,7 @@ pub(crate) fn view(
         doors,
         rules: key.rules,
         status,
+        uses,
         created_by: key.created_by,
         created_at: key.created_at,
         link,
@@ -215,7 +223,7 @@ pub(crate) fn list(
     loop {
         let rows = tx.query(
             "SELECT k.ordinal, k.id, k.name, k.kind, k.all_doors, k.rules, k.created_by,
-                 k.created_at, k.withdrawn_at
+                 k.created_at, k.withdrawn_at, k.used_up
              FROM door_key k WHERE k.property = ?1 AND k.ordinal > ?2
                AND (CAST(?3 AS BYTEA) IS NULL OR EXISTS (SELECT 1 FROM key_person kp
                     WHERE kp.property = k.property AND kp.key_id = k.id AND kp.person = ?3))

@@ -13,7 +13,7 @@ use super::key::{self, Record};
 use super::member::Member;
 use super::person::{self, normal_name};
 use super::property::text;
-use super::{audit, door, link};
+use super::{audit, door, link, uses};
 use crate::fault::Fault;
 use crate::issue::Round;
 use crate::store::{StoreError, Tx, params};
@@ -63,6 +63,7 @@ pub(crate) fn insert(
         ],
     )?;
     write_parts(tx, property, id, checked)?;
+    uses::key_written(tx, tools, property, id)?;
     audit::write(tx, tools, property, Some(by), "key.issue", &id.to_string())?;
     tell(tx, property, id, &checked.persons)?;
     show_doors(tx, property, checked, &checked.persons)?;
@@ -108,6 +109,7 @@ pub(crate) fn edit(
         tx.execute(sql, params![member.property, id])?;
     }
     write_parts(tx, member.property, id, &checked)?;
+    uses::key_written(tx, tools, member.property, id)?;
     audit::write(
         tx,
         tools,
@@ -141,6 +143,7 @@ pub(crate) fn withdraw(
         params![member.property, id, tools.now()],
     )?;
     link::end_all(tx, member.property, id, tools.now())?;
+    uses::key_withdrawn(tx, tools, member.property, id)?;
     audit::write(
         tx,
         tools,
@@ -242,11 +245,6 @@ pub(crate) fn check(
         if door::load(tx, property, *id)?.is_none() {
             return Err(Fault::invalid(format!("`doors`: there is no door {id}")));
         }
-    }
-    if draft.rules.max_uses().is_some() {
-        return Err(Fault::invalid(
-            "`rules.max_uses`: this portal does not count uses",
-        ));
     }
     crate::issue::must_fit(&draft.rules)?;
     Ok(Checked {

@@ -18,6 +18,8 @@ pub(crate) struct Record {
     pub(crate) holidays: Holidays,
     /// Seconds.
     pub(crate) grant_lifetime: u32,
+    /// How many uses of each counted key a door that cannot ask is given ahead.
+    pub(crate) uses_ahead: u32,
     pub(crate) issuer_key: [u8; 65],
     pub(crate) reader_ca_key: [u8; 65],
 }
@@ -54,6 +56,7 @@ impl Record {
             grant_lifetime: row.at(5)?,
             issuer_key: row.at(6)?,
             reader_ca_key: row.at(7)?,
+            uses_ahead: row.at(8)?,
         })
     }
 }
@@ -67,8 +70,9 @@ pub(crate) fn insert(
 ) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO property (id, name, zone, offsets, holidays, grant_lifetime, issuer_key,
-             reader_ca_key, epoch, last_change, last_door, last_audit, audit_head, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11)",
+             reader_ca_key, epoch, last_change, last_door, last_audit, audit_head, created_at,
+             uses_ahead)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12)",
         params![
             record.id,
             &record.name,
@@ -80,7 +84,8 @@ pub(crate) fn insert(
             record.reader_ca_key,
             epoch,
             Vec::<u8>::new(),
-            now
+            now,
+            record.uses_ahead
         ],
     )?;
     Ok(())
@@ -90,7 +95,8 @@ pub(crate) fn insert(
 pub(crate) fn load(tx: &mut dyn Tx, id: PropertyId) -> Result<Record, Fault> {
     let row = tx
         .first(
-            "SELECT id, name, zone, offsets, holidays, grant_lifetime, issuer_key, reader_ca_key
+            "SELECT id, name, zone, offsets, holidays, grant_lifetime, issuer_key, reader_ca_key,
+                 uses_ahead
              FROM property WHERE id = ?1",
             params![id],
         )?

@@ -17,14 +17,16 @@ use ring::hmac;
 use super::change::{self, Audience};
 use super::member::Member;
 use super::property;
-use super::{door, event, key, person};
+use super::{door, door_log, event, key, person};
 use crate::fault::Fault;
-use crate::issue::{documents, pass_rows, revocations, statements};
+use crate::issue::{bundles, documents, pass_rows, revocations, statements};
 use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
 /// Changes of one answer.
 const PAGE: usize = 200;
+/// A bundle counts as many: it may have a megabyte.
+const BUNDLE: usize = 50;
 const MAC: usize = 8;
 
 /// Makes cursors that nobody can forge.
@@ -140,6 +142,7 @@ fn audiences(member: &Member) -> (Vec<Audience>, u8) {
         (Action::ViewPeople, Some(Audience::People)),
         (Action::ViewAudit, Some(Audience::Events)),
         (Action::ViewDoors, None),
+        (Action::CarryLockSync, Some(Audience::Carriers)),
     ];
     for (bit, (action, audience)) in by_role.into_iter().enumerate() {
         if member.may(action) {
@@ -182,9 +185,19 @@ fn rows(
         }
     }
     all.sort_by_key(|row| row.number);
-    let more = all.len() > PAGE;
-    all.truncate(PAGE);
-    Ok((all, more))
+    let mut left = PAGE;
+    let fits = all.iter().position(|row| {
+        let weight = if row.kind == EntityKind::Bundle {
+            BUNDLE
+        } else {
+            1
+        };
+        let over = weight > left;
+        left = left.saturating_sub(weight);
+        over
+    });
+    all.truncate(fits.unwrap_or(all.len()));
+    Ok((all, fits.is_some()))
 }
 
 fn changes(
@@ -280,6 +293,13 @@ fn value(
             let entity: Option<RevocationEntity> = revocations::newest(tx, property)?;
             entity.map(Entity::Revocation)
         }
+        EntityKind::Bundle if member.may(Action::CarryLockSync) => {
+            bundles::on_its_way(tx, property, parse(id)?)?.map(Entity::Bundle)
+        }
+        EntityKind::LogReceipt if member.may(Action::CarryLockSync) => {
+            door_log::receipt(tx, property, parse(id)?)?.map(Entity::LogReceipt)
+        }
+        EntityKind::Bundle | EntityKind::LogReceipt => None,
         EntityKind::Statement => {
             let number = id
                 .parse()

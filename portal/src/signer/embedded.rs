@@ -10,9 +10,11 @@ use aliro::document::issuer::{SALT_LEN, Unsigned};
 use aliro::document::{DocumentError, Timestamp};
 use chrono::DateTime;
 use latchkey_env::{SharedClock, SharedRandom, random_array};
+use latchkey_protocol::bundle::{Draft, Header, SignedHeader};
 use latchkey_protocol::clock::{SignedTimeAnswer, TimeAnswer};
 use latchkey_protocol::commissioning::certificate_subject;
-use latchkey_protocol::doorstate::ListNumber;
+use latchkey_protocol::doorlog::{Receipt, SignedReceipt};
+use latchkey_protocol::doorstate::{BundleNumber, ListNumber};
 use latchkey_protocol::grant::{self, GrantError, GrantRequest, Lifetime};
 use latchkey_protocol::ids::{DoorId, Generation, PropertyId};
 use latchkey_protocol::pass::{MAX_LIFE_SECONDS, Pass, SignedPass};
@@ -24,7 +26,10 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as 
 use super::files::Files;
 use super::state::State;
 use super::steady::SteadyClock;
-use super::{GrantDraft, PublicKeys, Series, SignedDocument, SignedGrant, Signer, SignerError};
+use super::{
+    BundleDraft, GrantDraft, PublicKeys, Series, SignedBundle, SignedDocument, SignedGrant, Signer,
+    SignerError,
+};
 
 const ISSUER: &str = "issuer.pk8";
 const READER_CA: &str = "reader-ca.pk8";
@@ -318,6 +323,47 @@ impl Signer for EmbeddedSigner {
             let signature = keys.issuer.sign(&unsigned.to_be_signed())?;
             let document = unsigned.finish(signature).map_err(list_not_signable)?;
             Ok((number, signed.epoch(), document.as_bytes().to_vec()))
+        })
+    }
+
+    fn bundle(
+        &self,
+        property: PropertyId,
+        draft: BundleDraft,
+    ) -> Result<SignedBundle, SignerError> {
+        self.clock.now()?;
+        let seed = random_array(&*self.random);
+        self.with(property, |keys| {
+            keys.state
+                .check(Series::Bundles(draft.door), draft.number)?;
+            let recipient = draft.sealing_key;
+            let draft = Draft {
+                property,
+                door: draft.door,
+                generation: draft.generation,
+                number: BundleNumber {
+                    epoch: keys.state.epoch,
+                    number: draft.number,
+                },
+                all: draft.all,
+                own: draft.own,
+                content: draft.content,
+            };
+            let sealed = draft.seal(&recipient, seed).map_err(not_signable)?;
+            let payload = sealed.header.payload();
+            let signature = keys.issuer.sign(&Header::to_be_signed(&payload))?;
+            Ok(SignedBundle {
+                header: SignedHeader::new(payload, signature).to_bytes(),
+                body: sealed.body,
+            })
+        })
+    }
+
+    fn log_receipt(&self, receipt: &Receipt) -> Result<Vec<u8>, SignerError> {
+        let payload = receipt.payload();
+        self.with(receipt.property, |keys| {
+            let signature = keys.issuer.sign(&Receipt::to_be_signed(&payload))?;
+            Ok(SignedReceipt::new(payload, signature).to_bytes())
         })
     }
 

@@ -17,6 +17,8 @@ mod steady;
 
 use aliro::crypto::PublicKey;
 use chrono::{DateTime, Utc};
+use latchkey_protocol::bundle::Content;
+use latchkey_protocol::doorlog::Receipt;
 use latchkey_protocol::doorstate::ListNumber;
 use latchkey_protocol::grant::KeyAt;
 use latchkey_protocol::ids::{DoorId, DoorNumber, ElementId, Generation, PropertyId};
@@ -73,6 +75,33 @@ pub(crate) struct SignedDocument {
     pub(crate) valid_until: DateTime<Utc>,
 }
 
+/// A bundle to seal and sign.
+#[derive(Debug, Clone)]
+pub(crate) struct BundleDraft {
+    /// For which door.
+    pub(crate) door: DoorId,
+    /// For which controller of it.
+    pub(crate) generation: Generation,
+    /// That controller's key.
+    pub(crate) sealing_key: PublicKey,
+    /// Its number in the present epoch.
+    pub(crate) number: u64,
+    /// The last statements of both series that it stands for.
+    pub(crate) all: u64,
+    pub(crate) own: u64,
+    /// What it says.
+    pub(crate) content: Content,
+}
+
+/// A bundle as it travels.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedBundle {
+    /// The signed header.
+    pub(crate) header: Vec<u8>,
+    /// The sealed body.
+    pub(crate) body: Vec<u8>,
+}
+
 /// Why nothing was signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SignerError {
@@ -118,6 +147,8 @@ pub(crate) enum Series {
     Statements(Addressee),
     /// Revocation lists.
     Lists,
+    /// Bundles for a door; its numbers grow, and some may be left out.
+    Bundles(DoorId),
 }
 
 /// Signs for doors. All calls are short and may block on the signer's own files.
@@ -186,6 +217,19 @@ pub(crate) trait Signer: Send + Sync {
         list: Revocations,
         signed_after: Option<i64>,
     ) -> Result<(ListNumber, i64, Vec<u8>), SignerError>;
+
+    /// Seals a bundle to its door, and signs it.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn bundle(&self, property: PropertyId, draft: BundleDraft)
+    -> Result<SignedBundle, SignerError>;
+
+    /// Signs that all entries of a controller's log up to this one are kept.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    fn log_receipt(&self, receipt: &Receipt) -> Result<Vec<u8>, SignerError>;
 
     /// Certifies a door's key: the compressed certificate.
     ///

@@ -84,6 +84,7 @@ impl State {
 fn name(series: Series) -> String {
     match series {
         Series::Lists => "lists".to_owned(),
+        Series::Bundles(door) => format!("bundles {door}"),
         Series::Statements(Addressee::All) => "all".to_owned(),
         Series::Statements(Addressee::Door(door)) => door.to_string(),
     }

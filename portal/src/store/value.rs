@@ -141,6 +141,7 @@ ids!(
     KeyId,
     CredentialId,
     PassId,
+    BudgetId,
     ElementId,
     EventId,
     AccountId,

@@ -13,6 +13,8 @@ pub(crate) enum Wake {
     Issued(PropertyId),
     /// Something waits to be sent.
     Outbox,
+    /// Doors are ordered to hold more or fewer uses, or some are left that were not.
+    Uses(PropertyId),
     /// A pass was used, or what its page shows has changed.
     Guests(PropertyId),
     /// Something may have been missed: everybody looks for themselves.
@@ -66,6 +68,7 @@ impl Wake {
             Self::Changed(property) => format!("changed:{property}"),
             Self::Issued(property) => format!("issued:{property}"),
             Self::Outbox => "outbox".to_owned(),
+            Self::Uses(property) => format!("uses:{property}"),
             Self::Guests(property) => format!("guests:{property}"),
             Self::Anything => "anything".to_owned(),
         }
@@ -77,6 +80,7 @@ impl Wake {
         match word.split_once(':') {
             Some(("changed", id)) => property(id).map(Self::Changed),
             Some(("issued", id)) => property(id).map(Self::Issued),
+            Some(("uses", id)) => property(id).map(Self::Uses),
             Some(("guests", id)) => property(id).map(Self::Guests),
             None if word == "outbox" => Some(Self::Outbox),
             _ => None,
@@ -106,6 +110,7 @@ mod tests {
             Wake::Changed(property),
             Wake::Issued(property),
             Wake::Outbox,
+            Wake::Uses(property),
             Wake::Guests(property),
             Wake::Anything,
         ];

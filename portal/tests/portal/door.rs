@@ -13,6 +13,7 @@ use latchkey_protocol::doorstate::{
 };
 use latchkey_protocol::ids::{DoorId, Generation};
 use latchkey_protocol::proof::DoorSignIn;
+use latchkey_protocol::sealing::SealingKey;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -24,7 +25,7 @@ use crate::world::World;
 /// A controller that may belong to a door.
 pub(crate) struct Controller {
     pub(crate) reader: Key,
-    pub(crate) sealing: Key,
+    pub(crate) sealing: SealingKey,
     nonce: [u8; 16],
 }
 
@@ -32,7 +33,7 @@ impl Controller {
     pub(crate) fn new() -> Self {
         Self {
             reader: Key::new(),
-            sealing: Key::new(),
+            sealing: SealingKey::from_seed(&random_array(&SystemRandom)),
             nonce: random_array(&SystemRandom),
         }
     }
@@ -40,7 +41,7 @@ impl Controller {
     pub(crate) fn offer(&self) -> Offer {
         Offer {
             reader_key: self.reader.point(),
-            sealing_key: self.sealing.point(),
+            sealing_key: self.sealing.public().unwrap(),
             challenge: TimeChallenge { nonce: self.nonce },
             versions: vec![1],
         }

@@ -156,7 +156,7 @@ async fn a_draft_that_is_no_key_is_refused_and_the_field_named() {
         ("persons", json!([nobody]), "`persons`"),
         ("doors", json!({ "some": [] }), "`doors`"),
         ("doors", json!({ "some": [nowhere] }), "`doors`"),
-        ("rules", json!({ "max_uses": 3 }), "`rules.max_uses`"),
+        ("rules", json!({ "max_uses": 0 }), "uses"),
         (
             "rules",
             json!({ "range": { "from": "2027-01-02", "until": "2027-01-01" } }),

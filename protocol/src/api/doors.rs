@@ -133,3 +133,39 @@ pub struct CarriedDoorState {
     /// The signed state, see `doorstate`.
     pub state: Base64,
 }
+
+/// `POST /v1/properties/{property}/door-logs`: a phone hands over a part of a door's log, which it cannot open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CarriedLog {
+    /// The sealed parcel, see `doorlog`.
+    pub parcel: Base64,
+}
+
+/// The answer: what the portal keeps of that log without a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogKept {
+    /// Whose log.
+    pub door: DoorId,
+    /// Up to which entry.
+    pub up_to: u64,
+}
+
+/// `POST /v1/properties/{property}/doors/{door}/time`: a phone that stands at a door asks for the time in its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AskTime {
+    /// The door's question: 16 bytes.
+    pub nonce: Base64,
+}
+
+/// The answer, signed by the issuer for that door and question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DoorTime {
+    /// See `clock::SignedTimeAnswer`.
+    pub answer: Base64,
+}

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DoorId, KeyId, PersonId};
+use crate::ids::{DoorId, Generation, KeyId, PersonId};
 use crate::rules::{AccessRules, Status};
 
 /// How a key is presented at a door.
@@ -66,6 +66,9 @@ pub struct Key {
     pub rules: AccessRules,
     /// Its state at the moment of the answer, by the property's clock. Phones compute it anew from the rules.
     pub status: Status,
+    /// Of a key with a number of uses: what has become of them, by what doors have signed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<KeyUses>,
     /// Who made it.
     pub created_by: PersonId,
     /// When.
@@ -76,6 +79,58 @@ pub struct Key {
     /// After it was withdrawn: what that has reached, door by door. For staff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
+}
+
+/// The uses of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeyUses {
+    /// How many it has.
+    pub max: u32,
+    /// How many write-offs have added.
+    pub raised: u32,
+    /// How many are spent, over all doors.
+    pub spent: u32,
+    /// How many are not, wherever they are held.
+    pub left: u32,
+    /// After the number was lowered below what doors hold: how many more than the number may be spent.
+    pub excess: u32,
+    /// The portal was restored, and some door could hold uses that it does not know of: no door is given more until
+    /// each has reported or was written off.
+    pub awaiting: bool,
+    /// What each controller holds. For staff.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<UsesAtDoor>,
+}
+
+/// What one controller holds of a key's uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UsesAtDoor {
+    /// The door.
+    pub door: DoorId,
+    /// Which of its controllers.
+    pub generation: Generation,
+    /// All uses ever spent there may come to this.
+    pub ceiling: u32,
+    /// All that it has signed for.
+    pub spent: u32,
+    /// How much of the rest staff have written off.
+    pub written_off: u32,
+    /// The portal was restored, and this controller has not reported since.
+    pub awaited: bool,
+}
+
+/// `POST …/keys/{key}/write-offs`: this controller is lost or wiped, and what it still holds of the key is given up.
+/// The budget is raised by as much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WriteOff {
+    /// The door.
+    pub door: DoorId,
+    /// Which of its controllers.
+    pub generation: Generation,
 }
 
 /// What became of a link.

@@ -12,7 +12,7 @@ use crate::api::keys::Key;
 use crate::api::people::Person;
 use crate::api::property::Property;
 use crate::bytes::Base64;
-use crate::ids::{DoorId, KeyId, PassId};
+use crate::ids::{DoorId, Generation, KeyId, PassId};
 
 /// One answer of the sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,10 @@ pub enum EntityKind {
     Person,
     /// An event: staff see all, holders their own.
     Event,
+    /// A bundle that a door without a network has not shown yet, for those who carry lock sync.
+    Bundle,
+    /// A receipt for the log of a door without a network, for those who carry lock sync.
+    LogReceipt,
 }
 
 /// The latest form of a thing.
@@ -89,6 +93,10 @@ pub enum Entity {
     Person(Box<Person>),
     /// An event.
     Event(Box<Event>),
+    /// A bundle for a door.
+    Bundle(BundleEntity),
+    /// A receipt for a door's log.
+    LogReceipt(LogReceiptEntity),
 }
 
 /// One Access Document.
@@ -152,4 +160,40 @@ pub struct StatementEntity {
     pub number: u64,
     /// The signed statement.
     pub statement: Base64,
+}
+
+/// A bundle on its way to a door: see [`crate::bundle`]. It is gone once the door has shown it by its signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BundleEntity {
+    /// For which door.
+    pub door: DoorId,
+    /// For which controller of it.
+    pub generation: Generation,
+    /// The signer's epoch.
+    pub epoch: u32,
+    /// Its number within the epoch.
+    pub number: u64,
+    /// The last statement for all doors that it stands for: who carries it need not carry those.
+    pub all: u64,
+    /// Its signed header.
+    pub header: Base64,
+    /// Its sealed body.
+    pub body: Base64,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+}
+
+/// A receipt on its way to a door: see [`crate::doorlog`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogReceiptEntity {
+    /// For which door.
+    pub door: DoorId,
+    /// For which controller of it.
+    pub generation: Generation,
+    /// The portal keeps all entries up to this one.
+    pub up_to: u64,
+    /// The signed receipt.
+    pub receipt: Base64,
 }

@@ -16,6 +16,7 @@
 //! Nothing here stores, waits or sends. Portal and door store what these functions make of their state, in the same
 //! commit as whatever rests on it.
 
+mod attempt;
 mod held;
 mod ledger;
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::cbor::{FormatError, Reader, Writer, inner};
 use crate::ids::{BudgetId, DoorId, Generation};
 
+pub use attempt::{ATTEMPT_LIFE_MS, AttemptState, Known, Meets};
 pub use held::{Held, NoUsesHeld};
 pub use ledger::{Answer, Lease, Ledger};
 
@@ -54,7 +56,7 @@ pub struct LeaseNumber {
 }
 
 /// An order: all uses ever spent by this budget at this door may come to `ceiling`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ceiling {
     /// What counts the key's uses.
     pub budget: BudgetId,
@@ -70,7 +72,7 @@ pub struct Ceiling {
 }
 
 /// What a door holds of a budget, as it signs for it in its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseReport {
     /// What counts the key's uses.
     pub budget: BudgetId,
