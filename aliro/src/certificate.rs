@@ -261,6 +261,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_for_is_what_it_says() {
+        let made = request().assemble(&Signature([0x81; 64]));
+        assert_eq!(made.serial(), [0x7f, 1]);
+        assert_eq!(made.issuer(), "a property");
+        assert_eq!(made.subject(), "door 7");
+        assert_eq!(made.subject_key(), &key());
+    }
+
+    #[test]
     fn the_rebuilt_certificate_is_what_an_x509_library_reads() {
         use x509_cert::der::Decode;
         let made = request().assemble(&Signature([0x81; 64]));

@@ -17,6 +17,93 @@
 //! completed*, and the device says what it wants done (a *remote keyless entry*
 //! request).
 //!
+//! | | says | in clear |
+//! |---|---|---|
+//! | SELECT (NFC), *initiate* (BLE) | what the device supports | all |
+//! | AUTH0 | fresh points; the reader's name, the transaction's number | all |
+//! | LOAD CERT, or inside AUTH1 | why the reader's key is to be trusted | all |
+//! | AUTH1 | the reader's signature; then the device's, and who it is | the reader's |
+//! | ENVELOPE | what may be opened when, signed by the credential's issuer | nothing |
+//! | EXCHANGE | mailbox, notifications, how it ended | nothing |
+//!
+//! A pair that has met may leave AUTH1 out (*fast phase*): the device answers
+//! AUTH0 with a cryptogram under a key that both remember. Who does not remember
+//! sees random bytes, and goes on with AUTH1.
+//!
+//! # A door that is touched
+//!
+//! Both sides over NFC, each with a caller that holds the keys (the README has
+//! the same over BLE-style messages):
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use aliro::command::ReaderStatus;
+//! use aliro::crypto::{PublicKey, RingEntropy, Signature};
+//! use aliro::device::{Card, CardEvent, Credential, DeviceConfig, Disclosure, GroupBinding, Trust};
+//! use aliro::identifier::{Interface, ReaderIdentifier};
+//! use aliro::reader::{ReaderConfig, ReaderKey, Terminal, TerminalEvent};
+//! # use ring::{rand::SystemRandom, signature::{EcdsaKeyPair, ECDSA_P256_SHA256_FIXED_SIGNING as ES256, KeyPair}};
+//! # fn key() -> EcdsaKeyPair {
+//! #     let random = SystemRandom::new();
+//! #     let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ES256, &random).unwrap();
+//! #     EcdsaKeyPair::from_pkcs8(&ES256, pkcs8.as_ref(), &random).unwrap()
+//! # }
+//! # fn public(key: &EcdsaKeyPair) -> PublicKey {
+//! #     PublicKey::from_uncompressed(key.public_key().as_ref()).unwrap()
+//! # }
+//! # fn sign(key: &EcdsaKeyPair, message: &[u8]) -> Signature {
+//! #     Signature::from_slice(key.sign(&SystemRandom::new(), message).unwrap().as_ref()).unwrap()
+//! # }
+//! let (door_key, phone_key) = (key(), key());
+//!
+//! let door = ReaderIdentifier::new([1; 16], [2; 16]);
+//! let mut config = ReaderConfig::new(door, ReaderKey::Direct(public(&door_key)));
+//! config.interface = Interface::NFC;
+//! let mut terminal = Terminal::new(config, None, &RingEntropy::new())?;
+//!
+//! let mut config = DeviceConfig::new(vec![Credential {
+//!     public_key: public(&phone_key),
+//!     groups: vec![GroupBinding { group: [1; 16], trust: Trust::DirectKey(public(&door_key)) }],
+//! }]);
+//! config.interface = Interface::NFC;
+//! let mut card = Card::new(config, None, Arc::new(RingEntropy::new()));
+//!
+//! let mut opened = false;
+//! let mut to_do = terminal.start()?;
+//! while let Some(event) = to_do.pop() {
+//!     match event {
+//!         TerminalEvent::Send(command) => {
+//!             let mut answers = card.on_apdu(&command);
+//!             while let Some(answer) = answers.pop() {
+//!                 match answer {
+//!                     CardEvent::Send(response) => to_do.extend(terminal.on_apdu(&response)),
+//!                     CardEvent::ReaderAuthenticated(reader) => {
+//!                         assert_eq!(reader.identifier, door);
+//!                         answers.extend(card.approve(Disclosure::default())?);
+//!                     }
+//!                     CardEvent::Sign { message, .. } => {
+//!                         answers.extend(card.signed(sign(&phone_key, &message))?);
+//!                     }
+//!                     CardEvent::ReaderStatus(status) => assert!(status.is_success()),
+//!                     other => panic!("{other:?}"),
+//!                 }
+//!             }
+//!         }
+//!         TerminalEvent::Sign(message) => to_do.extend(terminal.signed(sign(&door_key, &message))?),
+//!         TerminalEvent::Authenticated(who) => {
+//!             // Is this key allowed to do anything here?
+//!             assert_eq!(who.credential, public(&phone_key));
+//!             to_do.extend(terminal.finish(ReaderStatus::UNSECURED)?);
+//!         }
+//!         TerminalEvent::Finished => opened = true,
+//!         other => panic!("{other:?}"),
+//!     }
+//! }
+//! assert!(opened);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Where to start
 //!
 //! * [`reader::Session`] and [`device::Session`]: the lock's and the phone's side

@@ -3,8 +3,11 @@
 
 mod common;
 
-use aliro::command::{ReaderStatus, StatusWord, ins};
+use aliro::apdu::Command;
+use aliro::command::{ReaderStatus, StatusWord, ins, session_data};
+use aliro::device::CardEvent;
 use aliro::reader;
+use common::tool::{Device, ToolReader};
 use common::{Installation, Way, untouched};
 
 #[test]
@@ -62,4 +65,32 @@ fn one_card_serves_one_terminal_after_another() {
     }
     let field = installation.field_of(installation.terminal(None), card);
     assert!(field.run(untouched).finished);
+}
+
+#[test]
+fn with_the_field_everything_of_the_transaction_is_gone() {
+    let installation = Installation::new();
+    let lost = |tool: &mut ToolReader<'_>| {
+        let Device::Card(card) = &mut tool.device else {
+            panic!("over APDUs");
+        };
+        card.field_lost();
+    };
+    // The keys.
+    let mut tool = ToolReader::new(&installation, installation.card(None));
+    tool.standard();
+    lost(&mut tool);
+    assert_eq!(tool.exchange_raw(&[]), Err(StatusWord::WRONG_STATE));
+    // The first part of a command.
+    tool.standard();
+    let short = [0x90, ins::LOAD_CERT, 0, 0, 1, 0x30];
+    assert_eq!(tool.apdu(&short), [0x90, 0x00]);
+    lost(&mut tool);
+    assert_eq!(tool.select().status, StatusWord::OK);
+    // A failure that the caller hears of happened in a transaction.
+    lost(&mut tool);
+    tool.seen.clear();
+    let alone = Command::envelope(session_data(&[0; 20]));
+    assert_eq!(tool.command(alone).status, StatusWord::WRONG_STATE);
+    assert!(matches!(tool.seen[..], [CardEvent::Send(_)]));
 }

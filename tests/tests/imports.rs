@@ -77,6 +77,26 @@ const BANNED: &[&str] = &[
     "rsa",
 ];
 
+/// The crate is for others, too: whoever takes it alone meets no word of ours.
+#[test]
+fn nothing_in_aliro_speaks_of_latchkey() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../aliro")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).to_lowercase();
+            assert!(!text.contains("latchkey"), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 50, "{read} files");
+}
+
 #[test]
 fn imports_of_the_workspace_point_one_way() {
     let broken = broken_rules(&metadata(Path::new("../Cargo.toml")));

@@ -6,6 +6,7 @@ mod aliro;
 mod bindings;
 mod decide;
 mod fuzz;
+mod mutants;
 mod process;
 mod soak;
 mod suites;
@@ -73,6 +74,12 @@ enum Chore {
         /// reach most of what was reached so far
         #[arg(long, conflicts_with = "seconds")]
         keep: bool,
+    },
+    /// Change the checks of the access protocol one at a time: a test must notice each
+    Mutants {
+        /// Only this part of the changes, as `2/8`
+        #[arg(long)]
+        shard: Option<String>,
     },
     /// Write what the formats' tests make into tests/vectors, where it is frozen
     ///
@@ -143,6 +150,7 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Fuzz {
             targets, seconds, ..
         } => fuzz::fuzz(&targets, seconds)?,
+        Chore::Mutants { shard } => mutants::mutants(shard.as_deref())?,
         Chore::Vectors => run(cargo()
             .args([
                 "test",

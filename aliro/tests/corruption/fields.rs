@@ -3,13 +3,13 @@
 
 use aliro::command::ins;
 
-use crate::common::Way;
-use crate::common::ending::{
+use super::common::Way;
+use super::common::ending::{
     BAD_CERTIFICATE, BAD_CLASS, BAD_PARAMETERS, CHAIN_BROKEN, Ending, GIVEN_UP, MALFORMED,
     NO_RANGING, NO_VERSION, NOT_OPENED, SECURITY, UNKNOWN_APPLICATION, VERSION, WRONG_MESSAGE,
     WRONG_STATE,
 };
-use crate::common::scenes::{Carrier, Run, Scene};
+use super::common::scenes::{Carrier, Run, Scene};
 
 /// So many bytes of a message, what they are, and how it may end when one of
 /// them is changed. The last field of a message takes what is left.

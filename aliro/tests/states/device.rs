@@ -11,8 +11,8 @@ use aliro::identifier::Interface;
 use aliro::keys::{self, BleVersions};
 use aliro::select::{EXPEDITED, STEP_UP};
 
-use crate::common::Installation;
-use crate::common::tool::{Device, ToolReader};
+use super::common::Installation;
+use super::common::tool::{Device, ToolReader};
 
 /// The states of section 12. (`Auth0Fast` comes twice: whether the device gave a
 /// cryptogram that the reader can open.)

@@ -3,8 +3,8 @@
 use aliro::device::{Event, Failure};
 use aliro::message::{ErrorCode, Protocol};
 
+use super::common::tool::ToolReader;
 use super::device::{STATES, State, Visited};
-use crate::common::tool::ToolReader;
 
 /// A message, as valid as it can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

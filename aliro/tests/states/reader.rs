@@ -7,7 +7,7 @@ use aliro::message::{Action, Flow, Message, Notification, OperationSource, Proto
 use aliro::message::{ReaderState, Reporting};
 use aliro::reader::{Event, Failure, OutOfTurn, Session};
 
-use crate::common::Installation;
+use super::common::Installation;
 
 /// Where a reader can be. (A fresh session waits; the last four need a known
 /// device.)
