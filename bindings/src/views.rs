@@ -61,6 +61,8 @@ pub struct Key {
     pub kind: KeyKind,
     /// Where it stands by the property's clock.
     pub status: KeyStatus,
+    /// Of a key with a number of uses: how many are left over all doors, as far as the portal had heard at the last sync.
+    pub uses_left: Option<u32>,
     /// The doors that it opens, and whether it does so now.
     pub doors: Vec<KeyAtDoor>,
     /// Whether this phone can show rotating codes for it.
@@ -269,6 +271,7 @@ impl From<inner::KeyView> for Key {
             name: view.name,
             kind: view.kind.into(),
             status: view.status.into(),
+            uses_left: view.uses_left,
             doors: view.doors.into_iter().map(KeyAtDoor::from).collect(),
             shows_codes: view.shows_codes,
         }

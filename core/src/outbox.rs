@@ -31,6 +31,8 @@ pub enum Action {
     EditKey(KeyId),
     /// Withdraw a key.
     WithdrawKey(KeyId),
+    /// Giving up what a lost or wiped lock holds of a key.
+    WriteOffUses(KeyId),
     /// Make a link for a key.
     ShareKey(KeyId),
     /// Enter a person of this name.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ::http::Method;
 use latchkey_protocol::api::doors::{Door, InstallController, InstalledController, NewDoor};
 use latchkey_protocol::api::events::Event;
-use latchkey_protocol::api::keys::{Key, KeyDraft, SharedLink};
+use latchkey_protocol::api::keys::{Key, KeyDraft, SharedLink, WriteOff};
 use latchkey_protocol::api::people::{NewPerson, Person};
 use latchkey_protocol::api::sync::{Entity, EntityKind};
 use latchkey_protocol::ids::{DoorId, KeyId, PropertyId};
@@ -144,6 +144,21 @@ impl StaffDesk {
     pub async fn withdraw_key(&self, key: KeyId) -> Result<Submitted<Key>, Error> {
         let path = format!("/keys/{key}");
         self.submit(Action::WithdrawKey(key), Method::DELETE, &path, &())
+            .await
+    }
+
+    /// Gives up what a lost or wiped controller still holds of a key with a number of uses: as many more may be spent
+    /// elsewhere. Its `uses` name the controllers.
+    ///
+    /// # Errors
+    /// As for [`issue_key`](Self::issue_key).
+    pub async fn write_off_uses(
+        &self,
+        key: KeyId,
+        lost: &WriteOff,
+    ) -> Result<Submitted<Key>, Error> {
+        let path = format!("/keys/{key}/write-offs");
+        self.submit(Action::WriteOffUses(key), Method::POST, &path, lost)
             .await
     }
 

@@ -69,6 +69,8 @@ pub struct KeyView {
     pub status: Status,
     /// Its rules, for display.
     pub rules: AccessRules,
+    /// Of a key with a number of uses: how many are left over all doors, by what the portal had heard at the last sync.
+    pub uses_left: Option<u32>,
     /// The doors that it opens, and whether it does so now.
     pub doors: Vec<DoorUse>,
     /// Whether this phone can show rotating codes for it.
@@ -151,6 +153,7 @@ pub(crate) fn keys(context: &Context) -> Result<Vec<KeyView>, Error> {
                 kind: key.kind,
                 status: held.status(key),
                 rules: key.rules.clone(),
+                uses_left: key.uses.as_ref().map(|uses| uses.left),
                 doors: doors
                     .map(|door| DoorUse {
                         at: held.door_ref(door),

@@ -4,6 +4,7 @@ mod calendar;
 mod fuzzing;
 mod peers;
 mod report;
+mod uses;
 
 use std::hash::{BuildHasher, RandomState};
 use std::process::ExitCode;
@@ -36,6 +37,11 @@ const PARTS: &[Part] = &[
         name: "documents",
         shows: "10,000 random Aliro documents agree with pycose, in both directions",
         run: peers::documents,
+    },
+    Part {
+        name: "uses",
+        shows: "10,000 histories of a key of 30 uses spend no 31st, count none twice, strand none",
+        run: uses::histories,
     },
     Part {
         name: "fuzz",

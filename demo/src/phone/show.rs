@@ -16,10 +16,12 @@ pub(crate) fn keys(keys: &[KeyView], properties: &[PropertyView]) -> Result<Answ
     let mut text = String::new();
     for key in keys {
         text += &format!(
-            "{}  ({}, {})\n",
+            "{}  ({}, {}{})\n",
             key.name,
             key.property_name,
-            status(key.status)
+            status(key.status),
+            key.uses_left
+                .map_or_else(String::new, |left| format!(", {left} uses left"))
         );
         for door in &key.doors {
             text += &format!(
@@ -41,7 +43,7 @@ pub(crate) fn keys(keys: &[KeyView], properties: &[PropertyView]) -> Result<Answ
         let doors = key.doors.iter().map(|door| json!({ "door": door.at.door, "name": door.name, "usable": door.usable }));
         json!({
             "key": key.at.key, "name": key.name, "property": key.property_name, "kind": key.kind, "status": key.status,
-            "rules": key.rules, "doors": doors.collect::<Vec<_>>(), "shows_codes": key.shows_codes,
+            "rules": key.rules, "uses_left": key.uses_left, "doors": doors.collect::<Vec<_>>(), "shows_codes": key.shows_codes,
         })
     });
     Ok(Answer {
@@ -118,6 +120,7 @@ fn action(action: &Action) -> String {
         Action::IssueKey(name) => format!("issue the key {name:?}"),
         Action::EditKey(_) => "change a key".to_owned(),
         Action::WithdrawKey(_) => "withdraw a key".to_owned(),
+        Action::WriteOffUses(_) => "write off uses of a key".to_owned(),
         Action::ShareKey(_) => "share a key".to_owned(),
         Action::AddPerson(name) => format!("enter {name}"),
         Action::AddDoor(name) => format!("add the door {name:?}"),
