@@ -3,10 +3,11 @@
 
 use ::http::Method;
 use chrono::{DateTime, Utc};
-use latchkey_protocol::api::doors::CarriedDoorState;
+use latchkey_protocol::api::doors::{CarriedDoorState, CarriedLog};
 use latchkey_protocol::api::problem::{Problem, ProblemType};
 use latchkey_protocol::bytes::Base64;
-use latchkey_protocol::ids::{DoorId, KeyId, PropertyId};
+use latchkey_protocol::ids::{DoorId, Generation, KeyId, PropertyId};
+use latchkey_protocol::private::LogParcel;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
@@ -14,7 +15,7 @@ use crate::error::{Error, Invalid};
 use crate::portal::{Call, PortalClient};
 use crate::sign_in::json;
 use crate::views::DoorRef;
-use crate::wallet::{OutboxRecord, OutboxState};
+use crate::wallet::{OutboxRecord, OutboxState, Tx, WalletError};
 
 /// Names an entry of the outbox; later entries have higher numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +44,22 @@ pub enum Action {
     InstallController(DoorId),
     /// Hand over a door's signed state.
     CarryDoorState(DoorId),
+    /// Hand over a part of a door's log.
+    CarryLog {
+        /// The door.
+        door: DoorId,
+        /// Its controller.
+        generation: Generation,
+        /// Up to which entry.
+        up_to: u64,
+    },
+}
+
+impl Action {
+    /// Whether it was carried for a door: nobody waits for an answer.
+    fn is_carried(&self) -> bool {
+        matches!(self, Self::CarryDoorState(_) | Self::CarryLog { .. })
+    }
 }
 
 /// An entry of the outbox.
@@ -156,6 +173,52 @@ pub(crate) fn keep_door_state(context: &Context, at: DoorRef, state: Vec<u8>) ->
     Ok(())
 }
 
+/// Keeps a part of a door's log for the portal.
+pub(crate) fn keep_log(
+    context: &Context,
+    at: DoorRef,
+    generation: Generation,
+    parcel: LogParcel,
+) -> Result<(), Error> {
+    let body = CarriedLog {
+        parcel: Base64(parcel.sealed),
+    };
+    let write = Write {
+        action: Action::CarryLog {
+            door: at.door,
+            generation,
+            up_to: parcel.up_to,
+        },
+        method: Method::POST,
+        path: format!("/v1/properties/{}/door-logs", at.property),
+        body: json(&body)?,
+    };
+    keep(context, at.property, write)?;
+    context.something_waits.notify_waiters();
+    Ok(())
+}
+
+/// The parts of a door's log that wait to be sent: of which controller, and up to which entry.
+pub(crate) fn logs_waiting(
+    tx: &Tx<'_>,
+    at: DoorRef,
+) -> Result<Vec<(Generation, u64)>, WalletError> {
+    let mut waiting = Vec::new();
+    for (_, _, record) in tx.outbox()? {
+        match record.action {
+            Action::CarryLog {
+                door,
+                generation,
+                up_to,
+            } if record.property == at.property && door == at.door => {
+                waiting.push((generation, up_to));
+            }
+            _ => {}
+        }
+    }
+    Ok(waiting)
+}
+
 /// Keeps a write, sends what waits, and takes out the write's answer if it is there: none when it has to
 /// wait for the network.
 pub(crate) async fn submit(
@@ -206,10 +269,11 @@ pub(crate) async fn send(context: &Context, portal: &PortalClient) -> Result<(),
             Err(Error::Refused(problem)) => OutboxState::Refused(problem),
             Err(error) => return Err(error),
         };
-        let carried = matches!(record.action, Action::CarryDoorState(_));
+        let carried = record.action.is_carried();
         context.shared.wallet.write(|tx| {
             if carried {
-                // Nobody waits for an answer: an old state that the portal did not want is none's loss.
+                // Nobody waits for an answer: an old state that the portal did not want is none's loss,
+                // and a log the door keeps until it has a receipt.
                 tx.delete_outbox(seq)
             } else {
                 tx.put_outbox(seq, portal.id, &record)

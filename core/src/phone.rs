@@ -163,6 +163,20 @@ impl Phone {
         unlock::unlock(&self.context, door, options, listener).await
     }
 
+    /// Goes to a door without opening it, to carry lock sync: its bundle in, its log and signed state out.
+    /// It goes on where an earlier visit broke off. Whoever opens a door carries as well, as far as it gets.
+    ///
+    /// # Errors
+    /// As for [`unlock`](Self::unlock), but for reasons of the door's.
+    pub async fn carry_lock_sync(
+        &self,
+        door: DoorRef,
+        options: &UnlockOptions,
+        listener: &dyn UnlockListener,
+    ) -> Result<(), Error> {
+        Box::pin(unlock::carry(&self.context, door, options, listener)).await
+    }
+
     /// The rotating code of this moment for a key: short for a door that is proved to know the pass (with no
     /// door given: when all of the key's doors are), else long.
     ///

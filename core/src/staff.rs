@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use ::http::Method;
+use chrono::{DateTime, Utc};
 use latchkey_protocol::api::doors::{Door, InstallController, InstalledController, NewDoor};
 use latchkey_protocol::api::events::Event;
 use latchkey_protocol::api::keys::{Key, KeyDraft, SharedLink, WriteOff};
@@ -31,6 +32,15 @@ pub enum Submitted<T> {
     Done(T),
     /// There is no network: it waits in the outbox, which will report what becomes of it.
     Waiting(OutboxId),
+}
+
+/// A door to which changes have to be carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwaitingLockSync {
+    /// Which.
+    pub door: DoorId,
+    /// Since when the newest of them wait.
+    pub since: DateTime<Utc>,
 }
 
 /// A property's desk, with the rights of this phone's person.
@@ -101,6 +111,21 @@ impl StaffDesk {
     pub fn keys(&self) -> Result<Vec<Key>, Error> {
         self.list(EntityKind::Key, |entity| match entity {
             Entity::Key(key) => Some(*key),
+            _ => None,
+        })
+    }
+
+    /// The doors without a network to which somebody has to carry lock sync: *pending at door X*. Those who
+    /// may carry it see them.
+    ///
+    /// # Errors
+    /// [`Error::Wallet`].
+    pub fn awaiting_lock_sync(&self) -> Result<Vec<AwaitingLockSync>, Error> {
+        self.list(EntityKind::Bundle, |entity| match entity {
+            Entity::Bundle(bundle) => Some(AwaitingLockSync {
+                door: bundle.door,
+                since: bundle.made_at,
+            }),
             _ => None,
         })
     }

@@ -45,6 +45,8 @@ pub struct Wire {
 struct Shared {
     target: Mutex<Option<SocketAddr>>,
     tamper: Mutex<Option<Tamper>>,
+    /// After how many bytes of whoever dials a connection breaks.
+    breaks_after: Mutex<Option<usize>>,
     newest: Mutex<Arc<Mutex<Carried>>>,
 }
 
@@ -97,6 +99,11 @@ impl Wire {
         *lock(&self.shared.tamper) = tamper;
     }
 
+    /// Breaks each connection from now on after so many bytes of whoever dialled, or none any more.
+    pub fn break_after(&self, bytes: Option<usize>) {
+        *lock(&self.shared.breaks_after) = bytes;
+    }
+
     /// What the newest connection has carried so far.
     #[must_use]
     pub fn carried(&self) -> Carried {
@@ -139,16 +146,25 @@ async fn carry(
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let carried = Arc::default();
     *lock(&wire.newest) = Arc::clone(&carried);
+    let breaks_after = *lock(&wire.breaks_after);
+    let broken = tokio::sync::Notify::new();
     let (near_read, near_write) = near.split();
     let (far_read, far_write) = far.split();
     let both = async {
         tokio::join!(
-            pump(near_read, far_write, Way::Out, &wire, &carried),
+            async {
+                let from = near_read.take(breaks_after.map_or(u64::MAX, |bytes| bytes as u64));
+                pump(from, far_write, Way::Out, &wire, &carried).await;
+                if breaks_after.is_some_and(|bytes| lock(&carried).out.len() >= bytes) {
+                    broken.notify_one();
+                }
+            },
             pump(far_read, near_write, Way::Back, &wire, &carried),
         )
     };
     tokio::select! {
         _ = both => {}
+        () = broken.notified() => {}
         _ = up.wait_for(|up| !up) => {}
     }
 }

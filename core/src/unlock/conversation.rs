@@ -12,7 +12,7 @@ use aliro::keys::PersistentKey;
 use aliro::message::{Action, MessageBuffer, ReaderState};
 use latchkey_env::{sleep, timeout};
 use latchkey_protocol::ids::AttemptId;
-use latchkey_protocol::private::{MAX_MESSAGE, Outcome, PrivateMessage, ResultRecord, Wants};
+use latchkey_protocol::private::{MAX_MESSAGE, Outcome, PrivateMessage, ResultRecord};
 use latchkey_protocol::rules::Reason;
 
 use super::carrier::Link;
@@ -29,18 +29,15 @@ const LONGEST_PAYLOAD: usize = MAX_MESSAGE + 16;
 /// How long the answer to a commit may take: a door may have to ask the portal first.
 const ANSWER: Duration = Duration::from_secs(8);
 
-/// How long carrying something in may take after the door has answered.
-const CARRY: Duration = Duration::from_secs(5);
-
 /// While a signature takes, the door is told this often that it comes.
 const BUSY_EVERY: Duration = Duration::from_secs(1);
 
 /// A session with a door.
 pub(super) struct Conversation<'a> {
-    plan: &'a Plan,
-    shared: &'a Shared,
+    pub(super) plan: &'a Plan,
+    pub(super) shared: &'a Shared,
     link: Box<dyn Link>,
-    session: Session,
+    pub(super) session: Session,
     memory: Arc<ChosenDoor>,
     /// The last moment of the door's certificate, once it was shown.
     certified_until: Option<i64>,
@@ -221,41 +218,8 @@ impl<'a> Conversation<'a> {
         Some((record_of(&reader, self.plan.credential(), until), key))
     }
 
-    /// Brings what the door lacks, and takes its signed state along: the newest that it gave.
-    pub(super) async fn carry(mut self, wants: &Wants) -> Option<Vec<u8>> {
-        let clock = self.shared.clock.clone();
-        let mut state = None;
-        let carried = timeout(&*clock, CARRY, self.bring(wants, &mut state)).await;
-        if !matches!(carried, Ok(Ok(()))) {
-            tracing::debug!(door = %self.plan.at.door, "not all was carried in; another visit will");
-        }
-        state
-    }
-
-    async fn bring(&mut self, wants: &Wants, state: &mut Option<Vec<u8>>) -> Result<(), Error> {
-        let mut messages = self.plan.carried(wants);
-        messages.push(PrivateMessage::Done);
-        for message in messages {
-            let events = self.session.send_third_party(&message.encode());
-            self.follow_up(events)?;
-            self.flush().await?;
-        }
-        loop {
-            match self.next_event().await? {
-                Event::ThirdParty(bytes) => match private(&bytes) {
-                    Some(PrivateMessage::State(bytes)) => *state = Some(bytes),
-                    Some(PrivateMessage::Done) => return Ok(()),
-                    _ => {}
-                },
-                Event::Failed(failure) => return Err(refused(failure)),
-                Event::Closed => return Ok(()),
-                _ => {}
-            }
-        }
-    }
-
     /// The next event that is not ours to carry out.
-    async fn next_event(&mut self) -> Result<Event, Error> {
+    pub(super) async fn next_event(&mut self) -> Result<Event, Error> {
         loop {
             while let Some(event) = self.events.pop_front() {
                 match event {
@@ -294,7 +258,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Sends what is to be sent; other events stay.
-    async fn flush(&mut self) -> Result<(), Error> {
+    pub(super) async fn flush(&mut self) -> Result<(), Error> {
         while let Some(Event::Send(message)) = self.events.front() {
             self.link.send(message).await.map_err(broken)?;
             self.events.pop_front();
@@ -302,7 +266,7 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    fn follow_up(&mut self, events: Result<Vec<Event>, OutOfTurn>) -> Result<(), Error> {
+    pub(super) fn follow_up(&mut self, events: Result<Vec<Event>, OutOfTurn>) -> Result<(), Error> {
         self.events
             .extend(events.map_err(|error| protocol(&error))?);
         let wait = self.session.deadline_after();
@@ -312,11 +276,11 @@ impl<'a> Conversation<'a> {
 }
 
 /// A message of ours; none for what a newer door says and this phone does not know.
-fn private(bytes: &[u8]) -> Option<PrivateMessage> {
+pub(super) fn private(bytes: &[u8]) -> Option<PrivateMessage> {
     PrivateMessage::decode(bytes).ok()
 }
 
-fn refused(failure: Failure) -> Error {
+pub(super) fn refused(failure: Failure) -> Error {
     let denied = |reason| Error::Denied { reason, next: None };
     match failure {
         Failure::Timeout => Error::DoorNotReached(DoorFault::Timeout),

@@ -11,6 +11,7 @@
 mod carrier;
 mod conversation;
 mod hello;
+mod lock_sync;
 mod met;
 mod plan;
 mod relay;
@@ -28,8 +29,9 @@ use tokio::sync::watch;
 
 pub use carrier::{Carrier, CarrierKind, Link, StreamCarrier};
 use conversation::{Answered, Conversation};
+use lock_sync::Brought;
 pub(crate) use met::forget_what_ended;
-use plan::Plan;
+use plan::{Plan, Purpose};
 use relay::RelayCarrier;
 
 use crate::context::Context;
@@ -41,6 +43,13 @@ use crate::wallet::UnansweredAttempt;
 
 /// How long a nearer carrier may take before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_secs(1);
+
+/// How long carrying may take once the door has answered: its holder waits for nothing then, but may put the
+/// phone away.
+const CARRY: Duration = Duration::from_secs(5);
+
+/// The same for somebody who has come for that.
+const CARRY_ALL: Duration = Duration::from_secs(60);
 
 /// How often a gesture is committed when its answer gets lost.
 const COMMITS: u32 = 2;
@@ -173,7 +182,7 @@ async fn open(
     options: &UnlockOptions,
     listener: &dyn UnlockListener,
 ) -> Result<Opened, Error> {
-    let plan = Plan::read(context, at)?;
+    let plan = Plan::read(context, at, Purpose::Open)?;
     let (_, portal) = context.property(at.property)?;
     listener.on_event(UnlockEvent::Looking {
         expected: plan.expected,
@@ -207,15 +216,65 @@ async fn open(
         if let Some(state) = record.state {
             outbox::keep_door_state(context, at, state)?;
         }
-        let later = tokio::select! {
-            state = reached.conversation.carry(&record.wants) => state,
-            () = options.cancel.cancelled() => None,
-        };
-        if let Some(state) = later {
-            outbox::keep_door_state(context, at, state)?;
+        let mut brought = Brought::default();
+        let wants = Some(&record.wants);
+        tokio::select! {
+            () = reached.conversation.carry(wants, &portal, CARRY, &mut brought) => {}
+            () = options.cancel.cancelled() => {}
         }
+        keep(context, at, brought)?;
     }
     result
+}
+
+/// Goes to a door to carry lock sync, and opens nothing.
+pub(crate) async fn carry(
+    context: &Context,
+    at: DoorRef,
+    options: &UnlockOptions,
+    listener: &dyn UnlockListener,
+) -> Result<(), Error> {
+    let plan = Plan::read(context, at, Purpose::Carry)?;
+    let (_, portal) = context.property(at.property)?;
+    let gesture = Gesture {
+        context,
+        plan: &plan,
+        portal: &portal,
+        listener,
+        carriers: carriers(options, &plan, &portal),
+        attempt: AttemptId(random_array(&*context.shared.random)),
+    };
+    let reached = tokio::select! {
+        done = timeout(&*context.shared.clock, options.timeout, gesture.first_to_be_ready()) => {
+            done.unwrap_or(Err(Error::DoorNotReached(DoorFault::Timeout)))?
+        }
+        () = options.cancel.cancelled() => return Err(Error::Cancelled),
+    };
+    let mut brought = Brought::default();
+    tokio::select! {
+        () = reached.conversation.carry(None, &portal, CARRY_ALL, &mut brought) => {}
+        () = options.cancel.cancelled() => {}
+    }
+    let answered = brought.generation.is_some();
+    keep(context, at, brought)?;
+    if answered {
+        Ok(())
+    } else {
+        Err(Error::DoorNotReached(DoorFault::Timeout))
+    }
+}
+
+/// What came back from a door goes to the portal with the next contact.
+fn keep(context: &Context, at: DoorRef, brought: Brought) -> Result<(), Error> {
+    if let Some(generation) = brought.generation {
+        for parcel in brought.log {
+            outbox::keep_log(context, at, generation, parcel)?;
+        }
+    }
+    match brought.state {
+        Some(state) => outbox::keep_door_state(context, at, state),
+        None => Ok(()),
+    }
 }
 
 /// Those that may be used and are worth trying, nearest first.

@@ -13,17 +13,20 @@ use latchkey_protocol::api::doors::Door;
 use latchkey_protocol::api::sync::{
     Entity, EntityKind, GrantEntity, RevocationEntity, StatementEntity,
 };
-use latchkey_protocol::doorstate::ListNumber;
 use latchkey_protocol::grant::{asked_elements, document_for};
 use latchkey_protocol::ids::{AttemptId, DoorNumber, door_of};
-use latchkey_protocol::private::{MAX_REPLACED, Page, PrivateMessage, Wants};
+use latchkey_protocol::private::MAX_REPLACED;
 use latchkey_protocol::revocation::RevocationList;
+use latchkey_protocol::roles::{Action, Role, Target, may};
 use latchkey_protocol::rules::{Decision, Reason};
 
+use super::lock_sync::Load;
 use super::met::{ChosenDoor, recalled};
 use crate::context::Context;
 use crate::error::{Error, Invalid};
+use crate::outbox;
 use crate::views::{DoorRef, Holdings, all};
+use crate::wallet::Tx;
 
 /// A gesture is good for 30 seconds; twice that is surely over at any door.
 const OVER: TimeDelta = TimeDelta::seconds(60);
@@ -46,8 +49,20 @@ pub(super) struct Plan {
     met: Option<(ReaderIdentifier, PersistentKey)>,
     /// Whether the door may be remembered.
     pub(super) remembers: bool,
-    revocation: Option<RevocationEntity>,
-    statements: Vec<StatementEntity>,
+    pub(super) revocation: Option<RevocationEntity>,
+    /// In the order of their numbers.
+    pub(super) statements: Vec<StatementEntity>,
+    /// What it carries beside them.
+    pub(super) load: Load,
+}
+
+/// What somebody goes to a door for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To open it.
+    Open,
+    /// To carry lock sync, whether or not one of the person's keys is for it.
+    Carry,
 }
 
 impl Plan {
@@ -56,7 +71,7 @@ impl Plan {
     /// # Errors
     /// [`Error::Denied`] when no key on this phone is for this door, [`Error::Invalid`] when the door is
     /// not known here.
-    pub(super) fn read(context: &Context, at: DoorRef) -> Result<Self, Error> {
+    pub(super) fn read(context: &Context, at: DoorRef, purpose: Purpose) -> Result<Self, Error> {
         let remembers = !context.shared.keys.needs_presence();
         context.shared.wallet.read(|tx| {
             let record = tx.property(at.property)?.ok_or(Invalid::Property)?;
@@ -64,7 +79,15 @@ impl Plan {
             let door = held.doors.iter().find(|door| door.id == at.door);
             let door = door.ok_or(Invalid::Door)?.clone();
             let denied = |reason| Error::Denied { reason, next: None };
-            let expected = held.best(&door).ok_or(denied(Reason::WrongDoor))?;
+            let expected = match (held.best(&door), purpose) {
+                (Some(expected), _) => expected,
+                (None, Purpose::Open) => return Err(denied(Reason::WrongDoor)),
+                (None, Purpose::Carry) => Decision::Denied {
+                    reason: Reason::WrongDoor,
+                    next: None,
+                },
+            };
+            let load = load(tx, at, held.record.membership.role)?;
             let credential = tx
                 .credential(at.property, CredentialUse::Access)?
                 .ok_or(denied(Reason::NotYetAtThisDoor))?;
@@ -117,6 +140,7 @@ impl Plan {
                 reader_ca: point(&held.settings.reader_ca_key.0)?,
                 revocation,
                 statements,
+                load,
                 door,
             })
         })
@@ -199,28 +223,28 @@ impl Plan {
         }
         .encode()
     }
+}
 
-    /// What this phone has that the door lacks.
-    pub(super) fn carried(&self, wants: &Wants) -> Vec<PrivateMessage> {
-        let list = self.revocation.iter().flat_map(|list| {
-            let number = ListNumber {
-                epoch: list.epoch,
-                version: list.version,
-            };
-            let newer = number > wants.list_after;
-            let pages = newer.then(|| Page::cut(number, &list.document.0));
-            pages.into_iter().flatten()
-        });
-        let after = (wants.statements_after.epoch, wants.statements_after.all);
-        let statements = self
-            .statements
-            .iter()
-            .filter(|statement| (statement.epoch, statement.number) > after)
-            .map(|statement| statement.statement.0.clone());
-        let mut messages: Vec<_> = list.map(PrivateMessage::RevocationPage).collect();
-        messages.extend(PrivateMessage::statements(statements));
-        messages
+/// What this person's phone carries to and from a door.
+fn load(tx: &Tx<'_>, at: DoorRef, role: Role) -> Result<Load, Error> {
+    if !may(role, Action::CarryLockSync, Target::Property) {
+        return Ok(Load::default());
     }
+    let id = at.door.to_string();
+    let bundle = tx.entity(at.property, EntityKind::Bundle, &id)?;
+    let receipt = tx.entity(at.property, EntityKind::LogReceipt, &id)?;
+    Ok(Load {
+        bundle: bundle.and_then(|entity| match entity {
+            Entity::Bundle(bundle) => Some(bundle),
+            _ => None,
+        }),
+        receipt: receipt.and_then(|entity| match entity {
+            Entity::LogReceipt(receipt) => Some(receipt),
+            _ => None,
+        }),
+        takes_log: true,
+        waiting: outbox::logs_waiting(tx, at)?,
+    })
 }
 
 /// Of this phone's documents the one that serves the door.

@@ -13,12 +13,13 @@ use aliro::reader::{
     Authenticated, BoundedMemory, CertificateDelivery, Event, Failure, Phase, ReaderConfig,
     ReaderKey, Session,
 };
-use latchkey_protocol::doorstate::{ListNumber, StatementNumbers};
+use latchkey_protocol::doorstate::{BundleNumber, ListNumber, StatementNumbers};
 use latchkey_protocol::grant::asked_elements;
 use latchkey_protocol::hello::{Answer, ClientHello, INTERFACE_STREAM, Parsed, SUPPORTED};
 use latchkey_protocol::ids::{AttemptId, DoorId, DoorNumber, EventId, Generation, sub_identifier};
 use latchkey_protocol::private::{
-    MAX_MESSAGE, Outcome, Page, PageAssembler, PrivateMessage, ResultRecord, Wants,
+    Assembling, BundlePage, LogParcel, LogReach, MAX_MESSAGE, Needs, Outcome, Page, PageAssembler,
+    PrivateMessage, ResultRecord, Wants,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,6 +49,12 @@ pub(crate) struct Script {
     pub(crate) memory: Option<Arc<BoundedMemory>>,
     /// Whether a phone that it knows has to sign all the same.
     pub(crate) insists: bool,
+    /// Whether it knows of lock sync; an older door does not.
+    pub(crate) knows_lock_sync: bool,
+    /// What it needs beside what it wants, and how far its log reaches.
+    pub(crate) bundle_after: BundleNumber,
+    pub(crate) assembling: Option<Assembling>,
+    pub(crate) log: LogReach,
 }
 
 impl Script {
@@ -65,6 +72,10 @@ impl Script {
             asks: asked_elements(DoorNumber(number)),
             memory: None,
             insists: false,
+            knows_lock_sync: true,
+            bundle_after: BundleNumber::default(),
+            assembling: None,
+            log: LogReach::default(),
         }
     }
 
@@ -93,6 +104,13 @@ pub(crate) struct Seen {
     pub(crate) failures: Vec<Failure>,
     pub(crate) list: Option<Vec<u8>>,
     pub(crate) statements: Vec<Vec<u8>>,
+    /// How often a phone came to carry, and what it brought of lock sync.
+    pub(crate) carries: u32,
+    pub(crate) headers: Vec<Vec<u8>>,
+    pub(crate) pages: Vec<BundlePage>,
+    pub(crate) receipts: Vec<Vec<u8>>,
+    /// After which entries it was asked for its log.
+    pub(crate) log_after: Vec<u64>,
     pub(crate) parted: u32,
 }
 
@@ -277,7 +295,12 @@ impl Conversation {
                                 events.extend(session.send_third_party(&done).unwrap());
                                 events
                             }
-                            other => panic!("{other:?}"),
+                            other => {
+                                let answer = self.lock_sync(other);
+                                let answer = answer.map(|answer| answer.encode());
+                                let sent = answer.map(|answer| session.send_third_party(&answer));
+                                sent.map_or_else(Vec::new, Result::unwrap)
+                            }
                         },
                         Event::RkeRequest { .. } if self.script.lose_answers > 0 => return None,
                         Event::RkeRequest { .. } => self.answer(&mut session, commit.unwrap()),
@@ -292,6 +315,52 @@ impl Conversation {
             }
             let piece = self.read().await?;
             buffer.push(&piece);
+        }
+    }
+
+    fn lock_sync(&self, message: PrivateMessage) -> Option<PrivateMessage> {
+        let mut seen = self.seen.lock().unwrap();
+        let script = &self.script;
+        match message {
+            PrivateMessage::Carry => {
+                seen.carries += 1;
+                script.knows_lock_sync.then(|| {
+                    PrivateMessage::Needs(Box::new(Needs {
+                        generation: script.generation,
+                        list_after: script.wants.list_after,
+                        statements_after: script.wants.statements_after,
+                        bundle_after: script.bundle_after,
+                        assembling: script.assembling.clone(),
+                        log: script.log,
+                        time: None,
+                    }))
+                })
+            }
+            PrivateMessage::BundleHeader(header) => {
+                seen.headers.push(header);
+                None
+            }
+            PrivateMessage::BundlePage(page) => {
+                seen.pages.push(page);
+                None
+            }
+            PrivateMessage::LogReceipt(receipt) => {
+                seen.receipts.push(receipt);
+                None
+            }
+            // Ten entries a parcel.
+            PrivateMessage::TakeLog { after } => {
+                seen.log_after.push(after);
+                let after = after.max(script.log.kept);
+                Some(PrivateMessage::Log((after < script.log.last).then(|| {
+                    let up_to = (after + 10).min(script.log.last);
+                    LogParcel {
+                        up_to,
+                        sealed: format!("entries up to {up_to}").into_bytes(),
+                    }
+                })))
+            }
+            other => panic!("{other:?}"),
         }
     }
 

@@ -11,6 +11,7 @@ mod fast;
 mod fixtures;
 mod folder;
 mod hasty;
+mod lock_sync;
 mod outbox;
 mod portal;
 mod relay;

@@ -23,7 +23,7 @@ pub(crate) async fn phone_at(world: &mut World, address: &str) -> Arc<Phone> {
     world.signed_in().await
 }
 
-fn on_the_spot() -> UnlockOptions {
+pub(crate) fn on_the_spot() -> UnlockOptions {
     UnlockOptions {
         carriers: vec![CarrierKind::Stream],
         ..UnlockOptions::default()
