@@ -8,6 +8,7 @@ use crate::auth::origin::Origin;
 use crate::door_socket::Hub;
 use crate::metrics::Metrics;
 use crate::model::sync::CursorKey;
+use crate::relay::Remote;
 use crate::store::{Store, Wake};
 use crate::tools::Tools;
 
@@ -19,6 +20,7 @@ pub(crate) struct App {
     pub(crate) nonces: Nonces,
     pub(crate) cursors: CursorKey,
     pub(crate) doors: Hub,
+    pub(crate) remote: Remote,
     pub(crate) metrics: Metrics,
     /// Turns true when the portal goes down.
     pub(crate) closing: watch::Receiver<bool>,
@@ -33,19 +35,27 @@ impl App {
     }
 }
 
-/// Waits for a wake of this property that `wanted` picks; true when there was one, false when the store is gone.
-/// A listener that fell behind looks for itself.
+/// Waits for a wake that `wanted` picks; true when there was one, false when the store is gone. A listener that may
+/// have missed something looks for itself.
 pub(crate) async fn woken(
     wakes: &mut tokio::sync::broadcast::Receiver<Wake>,
     wanted: impl Fn(Wake) -> bool,
 ) -> bool {
+    woken_by(wakes, wanted).await.is_some()
+}
+
+/// The same, and which it was: [`Wake::Anything`] when something may have been missed.
+pub(crate) async fn woken_by(
+    wakes: &mut tokio::sync::broadcast::Receiver<Wake>,
+    wanted: impl Fn(Wake) -> bool,
+) -> Option<Wake> {
     use tokio::sync::broadcast::error::RecvError;
     loop {
         match wakes.recv().await {
-            Ok(wake) if wanted(wake) || wake == Wake::Anything => return true,
+            Ok(wake) if wanted(wake) || wake == Wake::Anything => return Some(wake),
             Ok(_) => {}
-            Err(RecvError::Lagged(_)) => return true,
-            Err(RecvError::Closed) => return false,
+            Err(RecvError::Lagged(_)) => return Some(Wake::Anything),
+            Err(RecvError::Closed) => return None,
         }
     }
 }

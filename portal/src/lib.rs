@@ -11,6 +11,7 @@ pub mod cli;
 mod door_socket;
 mod fault;
 mod http;
+mod instances;
 mod issue;
 mod listen;
 mod lock_sync;

@@ -65,9 +65,9 @@ impl Waiting {
                     properties.insert(id);
                 }
             }
-            Ok(_) => {}
             // What was missed may be anybody's.
-            Err(RecvError::Lagged(_)) => *self = Self::All,
+            Ok(Wake::Anything) | Err(RecvError::Lagged(_)) => *self = Self::All,
+            Ok(_) => {}
             Err(RecvError::Closed) => return false,
         }
         true

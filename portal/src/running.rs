@@ -18,13 +18,15 @@ use crate::auth::origin::Origin;
 use crate::door_socket::Hub;
 use crate::fault::Fault;
 use crate::http::Shared;
+use crate::instances;
 use crate::issue::{bundles, renewal, revocations, statements};
 use crate::listen::{self, TlsError};
 use crate::lock_sync;
 use crate::metrics::Metrics;
 use crate::model::sync::CursorKey;
-use crate::model::{door, event, housekeeping, property, secrets, uses};
+use crate::model::{event, housekeeping, property, secrets, uses};
 use crate::notify::{self, MailRoute, SmtpError};
+use crate::relay::{self, Remote};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
 use crate::store::{Database, Scope, Store, StoreError, Tx, Wake};
@@ -197,6 +199,7 @@ impl Portal {
             nonces: Nonces::new(&dpop),
             cursors: CursorKey::new(&cursors),
             doors: Hub::default(),
+            remote: Remote::default(),
             metrics: Metrics::new(),
             closing: closed,
         });
@@ -204,6 +207,8 @@ impl Portal {
         let tasks = vec![
             tokio::spawn(notify::run(Arc::clone(&app), courier)),
             tokio::spawn(rounds(Arc::clone(&app))),
+            tokio::spawn(instances::run(Arc::clone(&app))),
+            tokio::spawn(relay::run(Arc::clone(&app))),
             tokio::spawn(confirm_all(Arc::clone(&app), app.store.wakes())),
             tokio::spawn(lock_sync::run(Arc::clone(&app), app.store.wakes())),
             tokio::spawn(listen::serve(app, listener, tls)),
@@ -261,14 +266,10 @@ fn public_url(given: Option<Url>, addr: SocketAddr, tls: bool) -> Result<Url, St
     Ok(url)
 }
 
-/// What is set right at the start: no door is connected yet, and what was committed counts as given out.
+/// What is set right at the start: no door is connected here yet, and what was committed counts as given out.
 async fn begin(app: &Shared) -> Result<(), Fault> {
+    instances::enter(app).await?;
     for id in properties(app).await? {
-        app.store
-            .write(id, move |tx| {
-                Ok::<_, Fault>(door::all_disconnected(tx, id)?)
-            })
-            .await?;
         if let Err(error) = lock_sync::begin(app, id).await {
             tracing::error!(property = %id, %error, "a property's doors were told of no log key");
         }

@@ -75,6 +75,12 @@ impl House {
         self.dir.path()
     }
 
+    /// The address of its PostgreSQL, where the tests run on one.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        self.fresh.as_ref().map(Fresh::address)
+    }
+
     /// What the portal's database answers to this query: its first column, which holds bytes.
     ///
     /// # Errors
@@ -107,19 +113,27 @@ impl House {
         Ok(Portal::start(config).await?)
     }
 
-    /// The phone of the person with this address, signed in; its own clock is wrong by this much.
+    /// A phone that nobody is signed in on yet; its own clock is wrong by this much.
     ///
     /// # Errors
-    /// When signing in fails.
-    pub async fn phone(&self, url: &str, email: &str, wrong: TimeDelta) -> Result<Arc<Phone>> {
+    /// When its wallet does not open.
+    pub fn wallet(&self, email: &str, wrong: TimeDelta) -> Result<Arc<Phone>> {
         let folder = self.path().join(email);
-        let phone = Phone::open(PhoneConfig {
+        Ok(Phone::open(PhoneConfig {
             folder: folder.join("wallet"),
             sealing: Arc::new(FileSealingKey::new(folder.join("keys"), random())),
             keys: None,
             clock: Arc::new(OffsetClock::new(self.time.shared(), wrong)),
             random: random(),
-        })?;
+        })?)
+    }
+
+    /// The phone of the person with this address, signed in; its own clock is wrong by this much.
+    ///
+    /// # Errors
+    /// When signing in fails.
+    pub async fn phone(&self, url: &str, email: &str, wrong: TimeDelta) -> Result<Arc<Phone>> {
+        let phone = self.wallet(email, wrong)?;
         let seen = self.mailbox.len();
         let pending = phone.sign_in_start(url, email).await?;
         let mail = self.mailbox.next_to(email, seen).await;

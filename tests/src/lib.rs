@@ -7,6 +7,7 @@
 pub mod gate;
 pub mod guest;
 pub mod house;
+pub mod instances;
 pub mod meddler;
 pub mod scene;
 pub mod time;

@@ -11,12 +11,13 @@ use super::hub::{Order, Registered};
 use super::push::{self, Progress};
 use super::sign_in::{self, SignedIn};
 use super::uses::Uses;
-use super::{Gone, Goodbye, send};
-use crate::app::woken;
+use super::{Gone, Goodbye, REPLACED, send};
+use crate::app::woken_by;
 use crate::fault::Fault;
 use crate::http::Shared;
+use crate::model::line::{self, Line};
 use crate::model::uses::Wanted;
-use crate::model::{code_check, controller, door, door_state, event};
+use crate::model::{code_check, controller, door_state, event};
 use crate::store::{Tx, Wake};
 
 /// A ping goes out this often; one that is not answered by the next ends the line.
@@ -47,51 +48,48 @@ pub(super) async fn run(app: Shared, mut socket: WebSocket) {
     let wakes = app.store.wakes();
     let line = app.doors.register(door.property, door.door);
     app.metrics.doors(app.doors.len());
-    let number = begin_line(&app, door).await;
+    let begun = match begin_line(&app, door).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            tracing::error!(%error, "a door's connection could not be noted");
+            app.doors.remove(door.property, door.door, &line);
+            return super::close(socket, &RESTART).await;
+        }
+    };
     tracing::info!(property = %door.property, door = %door.door, "a door is connected");
     let mut talk = Talk {
         app: app.clone(),
         door,
+        begun,
         line,
         wakes,
-        uses: Uses::new(door, number),
+        uses: Uses::new(door, begun.number),
         progress: None,
         pinged: false,
     };
     let end = talk.go_on(&mut socket).await;
-    if app.doors.remove(door.property, door.door, &talk.line) {
-        set_connected(&app, door, false).await;
-    }
+    app.doors.remove(door.property, door.door, &talk.line);
     app.metrics.doors(app.doors.len());
+    end_line(&app, door, begun).await;
     tracing::info!(property = %door.property, door = %door.door, ?end, "a door is gone");
     if let End::Goodbye(goodbye) = end {
         super::close(socket, &goodbye).await;
     }
 }
 
-/// The connection's number; none when it could not be noted, and then nothing is asked on it.
-async fn begin_line(app: &Shared, door: SignedIn) -> Option<u64> {
-    let now = app.tools.now();
-    let work = move |tx: &mut dyn Tx| {
-        let number = door::begin_line(tx, door.property, door.door, now)?;
-        tx.wake(Wake::Guests(door.property));
-        Ok::<_, Fault>(number)
-    };
-    let number = app.store.write(door.property, work).await;
-    number
-        .inspect_err(|error| tracing::error!(%error, "a door's connection could not be noted"))
-        .ok()
+async fn begin_line(app: &Shared, door: SignedIn) -> Result<Line, Fault> {
+    let (instance, now) = (app.store.instance(), app.tools.now());
+    let begin =
+        move |tx: &mut dyn Tx| Ok(line::begin(tx, door.property, door.door, instance, now)?);
+    app.store.write(door.property, begin).await
 }
 
-async fn set_connected(app: &Shared, door: SignedIn, connected: bool) {
+async fn end_line(app: &Shared, door: SignedIn, line: Line) {
     let now = app.tools.now();
-    let work = move |tx: &mut dyn Tx| {
-        door::set_connected(tx, door.property, door.door, connected, now)?;
-        tx.wake(Wake::Guests(door.property));
-        Ok::<_, Fault>(())
-    };
-    if let Err(error) = app.store.write(door.property, work).await {
-        tracing::error!(%error, "a door's connection could not be noted");
+    let end =
+        move |tx: &mut dyn Tx| Ok::<_, Fault>(line::end(tx, door.property, door.door, line, now)?);
+    if let Err(error) = app.store.write(door.property, end).await {
+        tracing::error!(%error, "the end of a door's line could not be noted");
     }
 }
 
@@ -110,6 +108,7 @@ impl From<Gone> for End {
 struct Talk {
     app: Shared,
     door: SignedIn,
+    begun: Line,
     line: Registered,
     wakes: Receiver<Wake>,
     uses: Uses,
@@ -123,7 +122,7 @@ struct Talk {
 enum Next {
     Heard(Option<Result<Message, axum::Error>>),
     Order(Option<Order>),
-    Issued(bool),
+    Woken(Option<Wake>),
     /// Somebody has waited long enough for a use.
     Patience,
     Beat,
@@ -147,14 +146,19 @@ impl Talk {
         )
         .await?;
         let mut beat = ticks(self.app.tools.clock.clone(), BEAT);
-        let property = self.door.property;
+        let SignedIn { property, door, .. } = self.door;
+        let wanted = [
+            Wake::Issued(property),
+            Wake::Uses(property),
+            Wake::Line(property, door),
+        ];
         loop {
             let next = tokio::select! {
                 heard = socket.recv() => Next::Heard(heard),
                 order = self.line.orders.recv() => Next::Order(order),
-                issued = woken(&mut self.wakes, |wake| {
-                    [Wake::Issued(property), Wake::Uses(property)].contains(&wake)
-                }) => Next::Issued(issued),
+                wake = woken_by(&mut self.wakes, |wake| wanted.contains(&wake)) => {
+                    Next::Woken(wake)
+                }
                 () = self.uses.patience(&self.app.tools) => Next::Patience,
                 () = beat.tick() => Next::Beat,
                 () = self.app.closed() => Next::Closing,
@@ -171,10 +175,14 @@ impl Talk {
                 Next::Heard(Some(Ok(Message::Close(_)) | Err(_)) | None) => return Err(End::Gone),
                 Next::Order(Some(Order::Send(message))) => send(socket, &message).await?,
                 Next::Order(Some(Order::End(goodbye))) => return Err(End::Goodbye(goodbye)),
-                Next::Order(None) | Next::Closing | Next::Issued(false) => {
+                Next::Order(None) | Next::Closing | Next::Woken(None) => {
                     return Err(End::Goodbye(RESTART));
                 }
-                Next::Issued(true) => {
+                Next::Woken(Some(Wake::Line(..))) => self.look_at_line().await?,
+                Next::Woken(Some(wake)) => {
+                    if wake == Wake::Anything {
+                        self.look_at_line().await?;
+                    }
                     self.push(socket).await?;
                     self.uses.ask_again(&self.app, socket).await?;
                 }
@@ -187,6 +195,25 @@ impl Talk {
                 }
             }
         }
+    }
+
+    /// Lets the line go when the door has a newer one, at whichever instance; enters it again when it was taken for
+    /// gone.
+    async fn look_at_line(&self) -> Result<(), End> {
+        let (door, own) = (self.door, self.begun);
+        let look = move |tx: &mut dyn Tx| Ok::<_, Fault>(line::of(tx, door.property, door.door)?);
+        let (number, holder) = self.app.store.read(look).await.map_err(refused)?;
+        if number != own.number {
+            return Err(End::Goodbye(REPLACED));
+        }
+        if holder.is_none() {
+            let again = move |tx: &mut dyn Tx| {
+                Ok::<_, Fault>(line::enter_again(tx, door.property, door.door, own)?)
+            };
+            let entered = self.app.store.write(door.property, again).await;
+            entered.map_err(refused)?;
+        }
+        Ok(())
     }
 
     async fn hear(&mut self, socket: &mut WebSocket, message: FromDoor) -> Result<(), End> {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use latchkey_protocol::doorlink::{FromPortal, close};
+use latchkey_protocol::doorlink::FromPortal;
 use latchkey_protocol::ids::{DeviceId, DoorId, PropertyId};
 use tokio::sync::mpsc;
 
-use super::Goodbye;
+use super::{Goodbye, REPLACED};
 
 /// Messages that may wait for a slow door.
 const WAITING: usize = 256;
@@ -47,7 +47,7 @@ struct Phone {
 
 /// A door's own end of its entry in the hub.
 pub(super) struct Registered {
-    serial: u64,
+    pub(super) serial: u64,
     pub(super) orders: mpsc::Receiver<Order>,
     relays: Relays,
 }
@@ -69,6 +69,13 @@ impl Registered {
     }
 }
 
+impl Drop for Registered {
+    /// With the line, all conversations over it end.
+    fn drop(&mut self) {
+        lock(&self.relays).clear();
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -85,12 +92,8 @@ impl Hub {
             relays: Arc::clone(&relays),
         };
         if let Some(old) = lock(&self.lines).insert((property, door), line) {
-            let replaced = Goodbye {
-                code: close::REPLACED,
-                reason: "a newer connection of this door took over",
-            };
             // When its queue is full, its end is near anyway: dropping the sender ends it.
-            let _ = old.orders.try_send(Order::End(replaced));
+            let _ = old.orders.try_send(Order::End(REPLACED));
         }
         Registered {
             serial,
@@ -99,8 +102,8 @@ impl Hub {
         }
     }
 
-    /// Takes a line out; true when it was the door's present one, so that the door is no longer connected.
-    pub(super) fn remove(&self, property: PropertyId, door: DoorId, own: &Registered) -> bool {
+    /// Takes a line out, when it is the door's present one here.
+    pub(super) fn remove(&self, property: PropertyId, door: DoorId, own: &Registered) {
         let mut lines = lock(&self.lines);
         let present = lines
             .get(&(property, door))
@@ -108,7 +111,6 @@ impl Hub {
         if present {
             lines.remove(&(property, door));
         }
-        present
     }
 
     /// How many doors are connected.

@@ -37,6 +37,11 @@ pub(crate) struct Goodbye {
     pub(crate) reason: &'static str,
 }
 
+const REPLACED: Goodbye = Goodbye {
+    code: latchkey_protocol::doorlink::close::REPLACED,
+    reason: "a newer connection of this door took over",
+};
+
 /// The line is gone.
 #[derive(Debug)]
 struct Gone;

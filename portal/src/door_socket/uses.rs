@@ -27,8 +27,8 @@ const MOST_WAITING: usize = 32;
 /// The uses' part of a line.
 pub(super) struct Uses {
     door: SignedIn,
-    /// The connection's number, when it could be noted.
-    line: Option<u64>,
+    /// The connection's number.
+    line: u64,
     /// The last order of each budget that was sent here.
     sent: HashMap<BudgetId, LeaseNumber>,
     waiting: Vec<Waiting>,
@@ -44,7 +44,7 @@ struct Waiting {
 }
 
 impl Uses {
-    pub(super) fn new(door: SignedIn, line: Option<u64>) -> Self {
+    pub(super) fn new(door: SignedIn, line: u64) -> Self {
         Self {
             door,
             line,
@@ -111,13 +111,10 @@ impl Uses {
         socket: &mut WebSocket,
         question: Waiting,
     ) -> Result<(), End> {
-        let Some(line) = self.line else {
-            return self.deny(socket, question, Reason::NoUsesHeldHere).await;
-        };
         let asker = Asker {
             property: self.door.property,
             holder: self.holder(),
-            line,
+            line: self.line,
         };
         let tools = app.tools.clone();
         let ask = move |tx: &mut dyn Tx| uses::ask(tx, &tools, asker, question.wanted);

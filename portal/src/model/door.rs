@@ -190,21 +190,6 @@ pub(crate) fn list(
     }
 }
 
-/// The controller has a new connection. Its number: what an older one asks for is dropped.
-pub(crate) fn begin_line(
-    tx: &mut dyn Tx,
-    property: PropertyId,
-    id: DoorId,
-    now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
-    tx.execute(
-        "UPDATE door SET line = line + 1 WHERE property = ?1 AND id = ?2",
-        params![property, id],
-    )?;
-    set_connected(tx, property, id, true, now)?;
-    line(tx, property, id)
-}
-
 /// The number of the controller's newest connection; 0 before the first.
 pub(crate) fn line(tx: &mut dyn Tx, property: PropertyId, id: DoorId) -> Result<u64, StoreError> {
     let row = tx.first(
@@ -212,21 +197,6 @@ pub(crate) fn line(tx: &mut dyn Tx, property: PropertyId, id: DoorId) -> Result<
         params![property, id],
     )?;
     row.map_or(Ok(0), |row| row.at(0))
-}
-
-/// The controller is connected now, or is no longer.
-pub(crate) fn set_connected(
-    tx: &mut dyn Tx,
-    property: PropertyId,
-    id: DoorId,
-    connected: bool,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE door SET connected = ?3, last_contact = ?4 WHERE property = ?1 AND id = ?2",
-        params![property, id, connected, now],
-    )?;
-    tell(tx, property, id)
 }
 
 /// A phone was there.
@@ -252,7 +222,8 @@ pub(crate) fn all_disconnected(tx: &mut dyn Tx, property: PropertyId) -> Result<
     for row in connected {
         let id: DoorId = row.at(0)?;
         tx.execute(
-            "UPDATE door SET connected = 0 WHERE property = ?1 AND id = ?2",
+            "UPDATE door SET connected = 0, instance = NULL
+             WHERE property = ?1 AND id = ?2",
             params![property, id],
         )?;
         tell(tx, property, id)?;

@@ -16,6 +16,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod idempotency;
 pub(crate) mod key;
 pub(crate) mod key_write;
+pub(crate) mod line;
 pub(crate) mod link;
 pub(crate) mod member;
 pub(crate) mod offer;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aliro::certificate::CertificateRequest;
 use aliro::crypto::{PublicKey, Signature};
@@ -35,18 +35,18 @@ const ISSUER: &str = "issuer.pk8";
 const READER_CA: &str = "reader-ca.pk8";
 const STATE: &str = "state.json";
 
-/// Keys and state of all properties, in a folder of its own beside the database.
+/// Keys and state of all properties, in a folder of its own beside the database. Instances of one portal share the
+/// folder: keys never change, and the state is read and changed where it lies, under a lock.
 pub(crate) struct EmbeddedSigner {
     files: Files,
     clock: SteadyClock,
     random: SharedRandom,
-    properties: Mutex<HashMap<PropertyId, Property>>,
+    keys: Mutex<HashMap<PropertyId, Arc<Keys>>>,
 }
 
-struct Property {
+struct Keys {
     issuer: Key,
     reader_ca: Key,
-    state: State,
 }
 
 struct Key {
@@ -91,57 +91,62 @@ impl EmbeddedSigner {
         clock: SharedClock,
         random: SharedRandom,
     ) -> Result<Self, SignerError> {
-        let files = Files::open(folder)?;
-        let mut properties = HashMap::new();
-        for id in files.properties()? {
-            let state = serde_json::from_slice(&files.read(id, STATE)?)
-                .map_err(|error| SignerError::Files(format!("{STATE}: {error}")))?;
-            let property = Property {
-                issuer: Key::read(&files.read(id, ISSUER)?)?,
-                reader_ca: Key::read(&files.read(id, READER_CA)?)?,
-                state,
-            };
-            properties.insert(id, property);
-        }
-        Ok(Self {
-            files,
+        let signer = Self {
+            files: Files::open(folder)?,
             clock: SteadyClock::new(clock),
             random,
-            properties: Mutex::new(properties),
-        })
-    }
-
-    fn properties(&self) -> MutexGuard<'_, HashMap<PropertyId, Property>> {
-        self.properties
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with<T>(
-        &self,
-        id: PropertyId,
-        work: impl FnOnce(&mut Property) -> Result<T, SignerError>,
-    ) -> Result<T, SignerError> {
-        let mut properties = self.properties();
-        let property = match properties.entry(id) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            // `property create` may have made it beside a running portal.
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(self.load(id)?),
+            keys: Mutex::default(),
         };
-        work(property)
+        for id in signer.files.properties()? {
+            match signer.keys(id) {
+                // It is just being made, or was never finished.
+                Ok(_) | Err(SignerError::UnknownProperty) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(signer)
     }
 
-    fn load(&self, id: PropertyId) -> Result<Property, SignerError> {
+    /// A property's keys. `property create` may have made them beside a running portal.
+    fn keys(&self, id: PropertyId) -> Result<Arc<Keys>, SignerError> {
+        let mut known = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = known.get(&id) {
+            return Ok(Arc::clone(keys));
+        }
+        // Without it, a folder is no property's.
+        self.state(id)?;
+        let keys = Arc::new(Keys {
+            issuer: Key::read(&self.files.read(id, ISSUER)?)?,
+            reader_ca: Key::read(&self.files.read(id, READER_CA)?)?,
+        });
+        known.insert(id, Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    fn state(&self, id: PropertyId) -> Result<State, SignerError> {
         let state = self
             .files
             .read(id, STATE)
             .map_err(|_| SignerError::UnknownProperty)?;
-        Ok(Property {
-            issuer: Key::read(&self.files.read(id, ISSUER)?)?,
-            reader_ca: Key::read(&self.files.read(id, READER_CA)?)?,
-            state: serde_json::from_slice(&state)
-                .map_err(|error| SignerError::Files(format!("{STATE}: {error}")))?,
-        })
+        serde_json::from_slice(&state)
+            .map_err(|error| SignerError::Files(format!("{STATE}: {error}")))
+    }
+
+    /// Changes the state, no other instance at the same time, and keeps it when the change says that there is
+    /// something to keep. The answer is the state as it is then.
+    fn change(
+        &self,
+        id: PropertyId,
+        change: impl FnOnce(&mut State) -> bool,
+    ) -> Result<State, SignerError> {
+        // A property that is not here has no folder for a lock.
+        self.state(id)?;
+        let _lock = self.files.lock(id)?;
+        let mut state = self.state(id)?;
+        if change(&mut state) {
+            self.keep(id, &state)?;
+        }
+        Ok(state)
     }
 
     fn keep(&self, id: PropertyId, state: &State) -> Result<(), SignerError> {
@@ -183,23 +188,15 @@ impl Signer for EmbeddedSigner {
         let state = State::new(self.clock.now()?);
         // Last: a folder without it is not a property's.
         self.keep(property, &state)?;
-        self.properties().insert(
-            property,
-            Property {
-                issuer,
-                reader_ca,
-                state,
-            },
-        );
         Ok(keys)
     }
 
     fn epoch(&self, property: PropertyId) -> Result<u32, SignerError> {
-        self.with(property, |property| Ok(property.state.epoch))
+        Ok(self.state(property)?.epoch)
     }
 
     fn iteration(&self, property: PropertyId) -> Result<u64, SignerError> {
-        self.with(property, |property| Ok(property.state.iteration))
+        Ok(self.state(property)?.iteration)
     }
 
     fn statement(
@@ -210,20 +207,18 @@ impl Signer for EmbeddedSigner {
         body: Body,
     ) -> Result<Vec<u8>, SignerError> {
         self.clock.now()?;
-        self.with(property, |keys| {
-            keys.state.check(Series::Statements(addressee), number)?;
-            let epoch = keys.state.epoch;
-            let payload = Statement {
-                property,
-                addressee,
-                epoch,
-                number,
-                body,
-            }
-            .payload();
-            let signature = keys.issuer.sign(&Statement::to_be_signed(&payload))?;
-            Ok(SignedStatement::new(payload, signature).to_bytes())
-        })
+        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        state.check(Series::Statements(addressee), number)?;
+        let payload = Statement {
+            property,
+            addressee,
+            epoch: state.epoch,
+            number,
+            body,
+        }
+        .payload();
+        let signature = keys.issuer.sign(&Statement::to_be_signed(&payload))?;
+        Ok(SignedStatement::new(payload, signature).to_bytes())
     }
 
     fn pass(&self, property: PropertyId, pass: &Pass) -> Result<Vec<u8>, SignerError> {
@@ -234,10 +229,9 @@ impl Signer for EmbeddedSigner {
             ..pass.clone()
         };
         let payload = pass.payload().map_err(not_signable)?;
-        self.with(property, |keys| {
-            let signature = keys.issuer.sign(&Pass::to_be_signed(property, &payload))?;
-            Ok(SignedPass::new(payload, signature).to_bytes())
-        })
+        let keys = self.keys(property)?;
+        let signature = keys.issuer.sign(&Pass::to_be_signed(property, &payload))?;
+        Ok(SignedPass::new(payload, signature).to_bytes())
     }
 
     fn time(
@@ -248,57 +242,57 @@ impl Signer for EmbeddedSigner {
     ) -> Result<Vec<u8>, SignerError> {
         let now = self.clock.now()?.timestamp_millis();
         let unix_ms = u64::try_from(now).map_err(not_signable)?;
-        self.with(property, |keys| {
-            let payload = TimeAnswer {
-                property,
-                door,
-                nonce,
-                unix_ms,
-            }
-            .payload();
-            let signature = keys.issuer.sign(&TimeAnswer::to_be_signed(&payload))?;
-            Ok(SignedTimeAnswer::new(payload, signature).to_bytes())
-        })
+        let keys = self.keys(property)?;
+        let payload = TimeAnswer {
+            property,
+            door,
+            nonce,
+            unix_ms,
+        }
+        .payload();
+        let signature = keys.issuer.sign(&TimeAnswer::to_be_signed(&payload))?;
+        Ok(SignedTimeAnswer::new(payload, signature).to_bytes())
     }
 
     fn grant(&self, property: PropertyId, draft: GrantDraft) -> Result<SignedGrant, SignerError> {
         let now = self.clock.now()?;
         let signed = self.signed_time(draft.signed_after)?.epoch();
-        self.with(property, |keys| {
-            if keys.state.note_grant(draft.lifetime, now) {
-                self.keep(property, &keys.state)?;
-            }
-            let request = GrantRequest {
-                issuer: &keys.issuer.public,
-                holder: &draft.holder,
-                keys: &draft.keys,
-                offsets: &draft.offsets,
-                lifetime: Lifetime {
-                    signed,
-                    seconds: draft.lifetime,
-                    iteration: keys.state.iteration,
-                },
-            };
-            let salt = || random_array::<SALT_LEN>(&*self.random);
-            let grant = grant::prepare(&request, salt).map_err(|error| match error {
-                GrantError::TooManyKeys(_) => SignerError::TooManyKeys,
-                error => not_signable(error),
-            })?;
-            let documents = grant.documents.into_iter().map(|document| {
-                let signature = keys.issuer.sign(&document.unsigned.to_be_signed())?;
-                let valid_until = DateTime::from_timestamp(document.valid_until, 0);
-                Ok(SignedDocument {
-                    doors: document.doors,
-                    keys: document.keys,
-                    document: finish(document.unsigned, signature)?,
-                    valid_until: valid_until.ok_or_else(|| not_signable("a time out of reach"))?,
-                })
-            });
-            Ok(SignedGrant {
-                documents: documents.collect::<Result<_, SignerError>>()?,
-                elements: grant.elements,
+        let keys = self.keys(property)?;
+        let mut state = self.state(property)?;
+        // Mostly it is no news.
+        if state.note_grant(draft.lifetime, now) {
+            state = self.change(property, |state| state.note_grant(draft.lifetime, now))?;
+        }
+        let request = GrantRequest {
+            issuer: &keys.issuer.public,
+            holder: &draft.holder,
+            keys: &draft.keys,
+            offsets: &draft.offsets,
+            lifetime: Lifetime {
                 signed,
+                seconds: draft.lifetime,
+                iteration: state.iteration,
+            },
+        };
+        let salt = || random_array::<SALT_LEN>(&*self.random);
+        let grant = grant::prepare(&request, salt).map_err(|error| match error {
+            GrantError::TooManyKeys(_) => SignerError::TooManyKeys,
+            error => not_signable(error),
+        })?;
+        let documents = grant.documents.into_iter().map(|document| {
+            let signature = keys.issuer.sign(&document.unsigned.to_be_signed())?;
+            let valid_until = DateTime::from_timestamp(document.valid_until, 0);
+            Ok(SignedDocument {
+                doors: document.doors,
+                keys: document.keys,
+                document: finish(document.unsigned, signature)?,
+                valid_until: valid_until.ok_or_else(|| not_signable("a time out of reach"))?,
             })
+        });
+        Ok(SignedGrant {
+            documents: documents.collect::<Result<_, SignerError>>()?,
+            elements: grant.elements,
+            signed,
         })
     }
 
@@ -310,20 +304,19 @@ impl Signer for EmbeddedSigner {
         signed_after: Option<i64>,
     ) -> Result<(ListNumber, i64, Vec<u8>), SignerError> {
         let signed = self.signed_time(signed_after)?;
-        self.with(property, |keys| {
-            keys.state.check(Series::Lists, version)?;
-            let number = ListNumber {
-                epoch: keys.state.epoch,
-                version,
-            };
-            let list = Revocations { number, ..list };
-            let unsigned = list
-                .prepare(&keys.issuer.public, signed, random_array(&*self.random))
-                .map_err(list_not_signable)?;
-            let signature = keys.issuer.sign(&unsigned.to_be_signed())?;
-            let document = unsigned.finish(signature).map_err(list_not_signable)?;
-            Ok((number, signed.epoch(), document.as_bytes().to_vec()))
-        })
+        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        state.check(Series::Lists, version)?;
+        let number = ListNumber {
+            epoch: state.epoch,
+            version,
+        };
+        let list = Revocations { number, ..list };
+        let unsigned = list
+            .prepare(&keys.issuer.public, signed, random_array(&*self.random))
+            .map_err(list_not_signable)?;
+        let signature = keys.issuer.sign(&unsigned.to_be_signed())?;
+        let document = unsigned.finish(signature).map_err(list_not_signable)?;
+        Ok((number, signed.epoch(), document.as_bytes().to_vec()))
     }
 
     fn bundle(
@@ -333,38 +326,35 @@ impl Signer for EmbeddedSigner {
     ) -> Result<SignedBundle, SignerError> {
         self.clock.now()?;
         let seed = random_array(&*self.random);
-        self.with(property, |keys| {
-            keys.state
-                .check(Series::Bundles(draft.door), draft.number)?;
-            let recipient = draft.sealing_key;
-            let draft = Draft {
-                property,
-                door: draft.door,
-                generation: draft.generation,
-                number: BundleNumber {
-                    epoch: keys.state.epoch,
-                    number: draft.number,
-                },
-                all: draft.all,
-                own: draft.own,
-                content: draft.content,
-            };
-            let sealed = draft.seal(&recipient, seed).map_err(not_signable)?;
-            let payload = sealed.header.payload();
-            let signature = keys.issuer.sign(&Header::to_be_signed(&payload))?;
-            Ok(SignedBundle {
-                header: SignedHeader::new(payload, signature).to_bytes(),
-                body: sealed.body,
-            })
+        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        state.check(Series::Bundles(draft.door), draft.number)?;
+        let recipient = draft.sealing_key;
+        let draft = Draft {
+            property,
+            door: draft.door,
+            generation: draft.generation,
+            number: BundleNumber {
+                epoch: state.epoch,
+                number: draft.number,
+            },
+            all: draft.all,
+            own: draft.own,
+            content: draft.content,
+        };
+        let sealed = draft.seal(&recipient, seed).map_err(not_signable)?;
+        let payload = sealed.header.payload();
+        let signature = keys.issuer.sign(&Header::to_be_signed(&payload))?;
+        Ok(SignedBundle {
+            header: SignedHeader::new(payload, signature).to_bytes(),
+            body: sealed.body,
         })
     }
 
     fn log_receipt(&self, receipt: &Receipt) -> Result<Vec<u8>, SignerError> {
         let payload = receipt.payload();
-        self.with(receipt.property, |keys| {
-            let signature = keys.issuer.sign(&Receipt::to_be_signed(&payload))?;
-            Ok(SignedReceipt::new(payload, signature).to_bytes())
-        })
+        let keys = self.keys(receipt.property)?;
+        let signature = keys.issuer.sign(&Receipt::to_be_signed(&payload))?;
+        Ok(SignedReceipt::new(payload, signature).to_bytes())
     }
 
     fn certificate(
@@ -377,16 +367,15 @@ impl Signer for EmbeddedSigner {
         let mut serial: [u8; 8] = random_array(&*self.random);
         // A positive number without leading zeros (RFC 5280, section 4.1.2.2).
         serial[0] = serial[0] & 0x7f | 0x40;
-        self.with(property, |keys| {
-            let request = CertificateRequest::new(reader_key)
-                .subject(&certificate_subject(door, generation))
-                .and_then(|request| request.serial(&serial))
-                .map_err(not_signable)?;
-            let signature = keys
-                .reader_ca
-                .sign(&request.to_be_signed(&keys.reader_ca.public))?;
-            Ok(request.assemble(&signature).compress().as_bytes().to_vec())
-        })
+        let keys = self.keys(property)?;
+        let request = CertificateRequest::new(reader_key)
+            .subject(&certificate_subject(door, generation))
+            .and_then(|request| request.serial(&serial))
+            .map_err(not_signable)?;
+        let signature = keys
+            .reader_ca
+            .sign(&request.to_be_signed(&keys.reader_ca.public))?;
+        Ok(request.assemble(&signature).compress().as_bytes().to_vec())
     }
 
     fn confirm(
@@ -395,11 +384,10 @@ impl Signer for EmbeddedSigner {
         series: Series,
         number: u64,
     ) -> Result<(), SignerError> {
-        self.with(property, |keys| {
-            if keys.state.confirm(series, number) {
-                self.keep(property, &keys.state)?;
-            }
-            Ok(())
-        })
+        // Mostly it is no news.
+        if self.state(property)?.confirm(series, number) {
+            self.change(property, |state| state.confirm(series, number))?;
+        }
+        Ok(())
     }
 }

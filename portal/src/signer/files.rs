@@ -40,6 +40,18 @@ impl Files {
         Ok(fs::read(self.folder(property).join(name))?)
     }
 
+    /// Holds a property's files against the other instances, until this is dropped.
+    pub(super) fn lock(&self, property: PropertyId) -> Result<File, SignerError> {
+        let path = self.folder(property).join("lock");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
+        file.lock()?;
+        Ok(file)
+    }
+
     pub(super) fn write(
         &self,
         property: PropertyId,

@@ -14,3 +14,23 @@ pub(super) fn run(connection: &mut impl refinery::Migrate) -> Result<(), StoreEr
         .map(drop)
         .map_err(|error| StoreError::Database(format!("migration: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use refinery::Target;
+
+    use super::*;
+
+    #[test]
+    fn a_database_of_each_earlier_version_is_brought_up_to_date() {
+        let all = embedded::migrations::runner();
+        for migration in all.get_migrations() {
+            let mut database = rusqlite::Connection::open_in_memory().unwrap();
+            embedded::migrations::runner()
+                .set_target(Target::Version(migration.version()))
+                .run(&mut database)
+                .unwrap();
+            run(&mut database).unwrap();
+        }
+    }
+}

@@ -20,7 +20,7 @@ mod wake;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
-use latchkey_env::{SharedClock, SharedRandom, random_array};
+use latchkey_env::{SecureRandom, SharedClock, SharedRandom, random_array};
 use latchkey_protocol::ids::PropertyId;
 use tokio::sync::{broadcast, oneshot};
 
@@ -29,8 +29,7 @@ use group::Job;
 use lanes::Lanes;
 pub(crate) use tx::{Scope, Tx};
 pub(crate) use value::{Row, Value};
-use wake::Instance;
-pub(crate) use wake::Wake;
+pub(crate) use wake::{Instance, LONGEST_POST, Post, Wake};
 
 /// Parameters of a statement: `params![id, name]`.
 macro_rules! params {
@@ -97,8 +96,10 @@ pub(crate) struct Store {
     by_property: bool,
     reader: mpsc::Sender<Job>,
     wakes: broadcast::Sender<Wake>,
+    posts: broadcast::Sender<Post>,
+    instance: Instance,
     /// Hears other instances.
-    _listening: Option<Arc<postgres::Listening>>,
+    listening: Option<Arc<postgres::Listening>>,
 }
 
 impl Store {
@@ -114,12 +115,12 @@ impl Store {
         random: SharedRandom,
     ) -> Result<Self, StoreError> {
         match database {
-            Database::Sqlite => Self::open_sqlite(&folder.join("portal.db")),
+            Database::Sqlite => Self::open_sqlite(&folder.join("portal.db"), &*random),
             Database::Postgres(server) => Self::open_postgres(server.clone(), clock, random).await,
         }
     }
 
-    fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+    fn open_sqlite(path: &Path, random: &dyn SecureRandom) -> Result<Self, StoreError> {
         let (wakes, _) = broadcast::channel(WAKES_KEPT);
         let (writer, reader) = sqlite::start(path, wakes.clone())?;
         Ok(Self {
@@ -127,7 +128,9 @@ impl Store {
             by_property: false,
             reader,
             wakes,
-            _listening: None,
+            posts: broadcast::channel(1).0,
+            instance: Instance(random_array(random)),
+            listening: None,
         })
     }
 
@@ -137,15 +140,19 @@ impl Store {
         random: SharedRandom,
     ) -> Result<Self, StoreError> {
         let (wakes, _) = broadcast::channel(WAKES_KEPT);
+        let (posts, _) = broadcast::channel(WAKES_KEPT);
         let instance = Instance(random_array(&*random));
-        let started = postgres::start(server, instance, clock, random, wakes.clone());
+        let told = (wakes.clone(), posts.clone());
+        let started = postgres::start(server, instance, clock, random, told);
         let (writer, reader, listening) = started.await?;
         Ok(Self {
             writer: Arc::new(writer),
             by_property: true,
             reader,
             wakes,
-            _listening: Some(listening),
+            posts,
+            instance,
+            listening: Some(listening),
         })
     }
 
@@ -188,6 +195,39 @@ impl Store {
             .send(Job::new(Scope::Portal, operation, answer))
             .map_err(|_| StoreError::Closed)?;
         answer_of(answered).await
+    }
+
+    /// Which of the portals that share the database this is.
+    #[must_use]
+    pub(crate) fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Whether other instances may share the database.
+    #[must_use]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.listening.is_some()
+    }
+
+    /// Says something to another instance, of at most [`LONGEST_POST`] bytes; false when nobody will hear it. Two
+    /// that are said one after the other are heard so.
+    pub(crate) async fn post(&self, to: Instance, text: String) -> bool {
+        match &self.listening {
+            Some(listening) if text.len() <= LONGEST_POST => listening.post(to, text).await,
+            _ => false,
+        }
+    }
+
+    /// What other instances say to this one.
+    #[must_use]
+    pub(crate) fn posts(&self) -> broadcast::Receiver<Post> {
+        self.posts.subscribe()
+    }
+
+    /// Lets everybody in this process look for themselves.
+    pub(crate) fn wake_all(&self) {
+        // Nobody may be listening.
+        let _ = self.wakes.send(Wake::Anything);
     }
 
     /// What committed operations said is worth waking up for. What other instances on the same PostgreSQL have

@@ -208,3 +208,95 @@ async fn a_text_that_not_every_database_keeps_is_kept_in_none() {
     });
     assert!(matches!(refused.await, Err(StoreError::NotStorable)));
 }
+
+/// Both stores count up at once, as often: each time from what was read within the operation.
+async fn count_up(
+    stores: [&Store; 2],
+    scope: Scope,
+    once: impl FnOnce(&mut dyn Tx) -> Result<(), StoreError> + Clone + Send + 'static,
+) {
+    let counts = (0..100).map(|n| stores[n % 2].write(scope, once.clone()));
+    for outcome in futures_util::future::join_all(counts).await {
+        outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_two_stores_work_on_one_property_at_a_time() {
+    let place = Place::make();
+    let (one, other) = (place.open().await, place.open().await);
+    let id = PropertyId([7; 16]);
+    let made = one.write(id, move |tx| {
+        tx.execute(
+            "INSERT INTO property (id, name, zone, offsets, holidays, grant_lifetime, issuer_key,
+                 reader_ca_key, epoch, last_change, last_door, last_audit, audit_head, created_at)
+             VALUES (?1, '', '', '', '', 0, ?1, ?1, 0, 0, 0, 0, ?1, 0)",
+            params![id],
+        )
+    });
+    made.await.unwrap();
+    let read = move |tx: &mut dyn Tx| {
+        let row = tx.first("SELECT last_door FROM property WHERE id = ?1", params![id])?;
+        row.ok_or(StoreError::Unreadable("property"))?.at::<i64>(0)
+    };
+    let count = move |tx: &mut dyn Tx| {
+        let next = read(tx)? + 1;
+        tx.execute(
+            "UPDATE property SET last_door = ?2 WHERE id = ?1",
+            params![id, next],
+        )
+        .map(drop)
+    };
+    count_up([&one, &other], id.into(), count).await;
+    assert_eq!(one.read(read).await.unwrap(), 100);
+}
+
+#[tokio::test]
+async fn who_holds_a_name_of_the_portal_reads_what_the_last_holder_wrote() {
+    let place = Place::make();
+    let (one, other) = (place.open().await, place.open().await);
+    let zero = |tx: &mut dyn Tx| put(tx, "count", &[0]);
+    one.write(Scope::Portal, zero).await.unwrap();
+    let read = |tx: &mut dyn Tx| {
+        let row = tx.first("SELECT value FROM portal_secret WHERE name = 'count'", &[])?;
+        row.ok_or(StoreError::Unreadable("count"))?.at::<[u8; 1]>(0)
+    };
+    let count = move |tx: &mut dyn Tx| {
+        tx.lock("count")?;
+        let [count] = read(tx)?;
+        tx.execute(
+            "UPDATE portal_secret SET value = ?1 WHERE name = 'count'",
+            params![[count + 1]],
+        )
+        .map(drop)
+    };
+    count_up([&one, &other], Scope::Portal, count).await;
+    assert_eq!(one.read(read).await.unwrap(), [100]);
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: cargo xtask test postgres"]
+async fn a_server_is_spoken_to_in_tls_and_its_certificate_is_checked() {
+    let place = Place::make();
+    let address = place.fresh.as_ref().unwrap().address();
+    let address = format!("{address}?sslmode=require");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/localhost.cert.pem");
+    let open = async |certificates: Option<&Path>| {
+        let database = Database::postgres(&address, certificates).unwrap();
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+        Store::open(&database, place.folder.path(), clock, random).await
+    };
+    let store = open(Some(&own)).await.unwrap();
+    let ssl = store.read(|tx| {
+        tx.first(
+            "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+            &[],
+        )?
+        .ok_or(StoreError::Unreadable("ssl"))?
+        .at::<bool>(0)
+    });
+    assert!(ssl.await.unwrap());
+    // No public authority has signed it.
+    let refused = open(None).await.err().unwrap();
+    assert!(matches!(refused, StoreError::Unreachable(_)), "{refused}");
+}

@@ -149,6 +149,18 @@ ids!(
     LinkId
 );
 
+impl From<super::Instance> for Value {
+    fn from(instance: super::Instance) -> Self {
+        Self::Blob(instance.0.to_vec())
+    }
+}
+
+impl FromValue for super::Instance {
+    fn from_value(value: &Value) -> Option<Self> {
+        <[u8; 8]>::from_value(value).map(Self)
+    }
+}
+
 /// What a column can be read as.
 pub(crate) trait FromValue: Sized {
     /// The value, if it is one of this type.

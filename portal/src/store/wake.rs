@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use latchkey_protocol::ids::PropertyId;
+use latchkey_protocol::ids::{DoorId, PropertyId};
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
 
 /// Something that others wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,13 +20,40 @@ pub(crate) enum Wake {
     Uses(PropertyId),
     /// A pass was used, or what its page shows has changed.
     Guests(PropertyId),
+    /// A door has a new line: whoever held an older one lets it go.
+    Line(PropertyId, DoorId),
     /// Something may have been missed: everybody looks for themselves.
     Anything,
 }
 
 /// One running portal among those that share a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Instance(pub(crate) [u8; 8]);
+
+impl std::str::FromStr for Instance {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let mut id = [0; 8];
+        hex::decode_to_slice(text, &mut id).map_err(|_| StoreError::Unreadable("instance"))?;
+        Ok(Self(id))
+    }
+}
+
+impl TryFrom<String> for Instance {
+    type Error = StoreError;
+
+    fn try_from(text: String) -> Result<Self, StoreError> {
+        text.parse()
+    }
+}
+
+impl From<Instance> for String {
+    fn from(instance: Instance) -> Self {
+        instance.to_string()
+    }
+}
 
 impl std::fmt::Display for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,7 +65,23 @@ impl std::fmt::Display for Instance {
 pub(super) const CHANNEL: &str = "latchkey";
 
 /// A notification holds less than 8000 bytes.
-const LONGEST: usize = 7900;
+pub(crate) const LONGEST_POST: usize = 7900;
+
+/// What another instance says to this one alone, beside the database's rows: it may be lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Post {
+    /// Words for whoever made them.
+    Text(String),
+    /// Something may have been lost.
+    Broken,
+}
+
+impl Instance {
+    /// The channel on which it alone listens.
+    pub(super) fn channel(self) -> String {
+        format!("{CHANNEL}_{self}")
+    }
+}
 
 /// The statements that tell the other instances, each ended by `; `.
 pub(super) fn notifications(channel: &str, from: Instance, wakes: &[Wake]) -> String {
@@ -43,7 +89,7 @@ pub(super) fn notifications(channel: &str, from: Instance, wakes: &[Wake]) -> St
     let mut words = String::new();
     for (at, wake) in wakes.iter().enumerate() {
         let _ = write!(words, " {}", wake.word());
-        if words.len() > LONGEST - 100 || at + 1 == wakes.len() {
+        if words.len() > LONGEST_POST - 100 || at + 1 == wakes.len() {
             // Digits, letters, colons and spaces: nothing to escape.
             let _ = write!(out, "NOTIFY {channel}, '{from}{words}'; ");
             words.clear();
@@ -70,6 +116,7 @@ impl Wake {
             Self::Outbox => "outbox".to_owned(),
             Self::Uses(property) => format!("uses:{property}"),
             Self::Guests(property) => format!("guests:{property}"),
+            Self::Line(property, door) => format!("line:{property}:{door}"),
             Self::Anything => "anything".to_owned(),
         }
     }
@@ -82,6 +129,9 @@ impl Wake {
             Some(("issued", id)) => property(id).map(Self::Issued),
             Some(("uses", id)) => property(id).map(Self::Uses),
             Some(("guests", id)) => property(id).map(Self::Guests),
+            Some(("line", ids)) => ids
+                .split_once(':')
+                .and_then(|(id, door)| Some(Self::Line(property(id)?, door.parse().ok()?))),
             None if word == "outbox" => Some(Self::Outbox),
             _ => None,
         }
@@ -112,6 +162,7 @@ mod tests {
             Wake::Outbox,
             Wake::Uses(property),
             Wake::Guests(property),
+            Wake::Line(property, DoorId([9; 12])),
             Wake::Anything,
         ];
         let told = notifications(CHANNEL, HERE, &all);

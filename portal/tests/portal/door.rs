@@ -190,10 +190,11 @@ pub(crate) struct Line(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Line {
     pub(crate) async fn open(world: &World) -> Self {
-        let url = format!(
-            "{}/v1/door/socket",
-            world.portal.url().replacen("http", "ws", 1)
-        );
+        Self::open_at(world.portal.url()).await
+    }
+
+    pub(crate) async fn open_at(portal: &str) -> Self {
+        let url = format!("{}/v1/door/socket", portal.replacen("http", "ws", 1));
         Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
     }
 

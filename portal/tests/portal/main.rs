@@ -15,6 +15,7 @@ mod door_line;
 mod grants;
 mod guests;
 mod idempotency;
+mod instances;
 mod keys;
 mod lists;
 mod lock_sync;

@@ -63,15 +63,15 @@ async fn bodies_that_do_not_read_are_told_apart() {
 async fn a_body_that_does_not_come_is_waited_for_ten_seconds() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let world = World::start().await;
-    // The portal's own two tasks: the outbox, and the rounds of renewals.
-    world.clock.sleepers_at_least(2).await;
+    // The portal's own three tasks: the outbox, the rounds of renewals, and the beat of the instance.
+    world.clock.sleepers_at_least(3).await;
     let mut stream = tokio::net::TcpStream::connect(world.portal.addr())
         .await
         .unwrap();
     let head = "POST /v1/sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 100\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
-    world.clock.sleepers_at_least(3).await;
+    world.clock.sleepers_at_least(4).await;
     world.clock.advance(std::time::Duration::from_secs(10));
     let mut answer = vec![0; 64];
     stream.read_exact(&mut answer).await.unwrap();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
 use latchkey_portal::{
-    Config, Database, MailRoute, Mailbox, Portal, create_property, property_file,
+    AuditChain, Config, Database, MailRoute, Mailbox, Portal, audit_chains, create_property,
+    property_file,
 };
 use latchkey_protocol::ids::PropertyId;
 use latchkey_test_database::Fresh;
@@ -93,6 +94,16 @@ impl Place {
         }
     }
 
+    /// What the server calls it.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.fresh.as_ref().map(Fresh::name)
+    }
+
+    /// Tells the server of all databases something.
+    pub(crate) fn administer(&self, statements: String) {
+        self.fresh.as_ref().unwrap().administer(statements);
+    }
+
     /// Changes what is stored, behind the portal's back. The statements are made with a writer of bytes.
     pub(crate) fn alter(
         &self,
@@ -170,6 +181,19 @@ impl World {
             portal,
             property,
         }
+    }
+
+    /// One more instance on the same database.
+    pub(crate) async fn another(&self) -> Portal {
+        start(&self.folder, &self.database, &self.clock, &self.mail).await
+    }
+
+    /// The audit chains.
+    pub(crate) async fn audit(&self) -> Vec<AuditChain> {
+        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(SystemRandom));
+        audit_chains(self.folder.path(), &self.database.database, clock, random)
+            .await
+            .unwrap()
     }
 
     /// A phone of whoever has this address, signed in.

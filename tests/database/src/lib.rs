@@ -51,6 +51,22 @@ impl Fresh {
 }
 
 impl Fresh {
+    /// What the server calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells the server of all databases something, over a connection to another of them.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn administer(&self, statements: String) {
+        alone(&self.server, move |client| {
+            client.batch_execute(&statements)
+        });
+    }
+
     /// Changes what is stored, behind the portal's back.
     ///
     /// # Panics

@@ -30,6 +30,12 @@ const SETTINGS: [&str; 6] = [
     "listen_addresses=127.0.0.1",
 ];
 
+/// The certificate and key with which it speaks TLS to those who ask for it.
+const TLS: [(&str, &str); 2] = [
+    ("portal/tests/fixtures/localhost.cert.pem", "cert.pem"),
+    ("portal/tests/fixtures/localhost.key.pem", "key.pem"),
+];
+
 pub(crate) fn tests() -> Result<Outcome> {
     let programs = match programs() {
         Ok(programs) => programs,
@@ -132,8 +138,13 @@ impl Server {
         std::fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
         // The server refuses to run as root: then its folder and its processes are another's.
         let owner = is_root().then(unprivileged).transpose()?;
+        for (kept, copied) in TLS {
+            std::fs::copy(root().join(kept), folder.join(copied))?;
+        }
+        // It wants its key to itself.
+        run(command("chmod").args(["-R", "go="]).arg(&folder))?;
         if let Some(owner) = owner {
-            run(command("chown").arg(owner).arg(&folder))?;
+            run(command("chown").args(["-R", owner]).arg(&folder))?;
         }
         let cluster = folder.join("cluster");
         run(as_user(owner, &programs.join("initdb"))
@@ -152,6 +163,10 @@ impl Server {
         for setting in SETTINGS {
             server.args(["-c", setting]);
         }
+        let [cert, key] = TLS.map(|(_, copied)| folder.join(copied));
+        server.args(["-c", "ssl=on"]);
+        server.args(["-c", &format!("ssl_cert_file={}", cert.display())]);
+        server.args(["-c", &format!("ssl_key_file={}", key.display())]);
         let process = server.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut server = Self {
             process,

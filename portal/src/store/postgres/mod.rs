@@ -17,13 +17,14 @@ use super::database::Postgres;
 use super::group::Job;
 use super::lanes::Lanes;
 use super::threads::{ReadQueue, spawn};
-use super::wake::Instance;
-use super::{Scope, StoreError, Wake, migrate};
+use super::{Instance, Post, Scope, StoreError, Wake, migrate};
 use session::Line;
 
 /// More only wait for each other's commits.
 const WRITERS: usize = 4;
 const READERS: usize = 4;
+/// What is said to other instances waits for the one connection that says it.
+const POSTS_WAITING: usize = 64;
 
 /// What every thread is given.
 #[derive(Clone)]
@@ -33,14 +34,25 @@ struct Shared {
     random: SharedRandom,
     instance: Instance,
     wakes: broadcast::Sender<Wake>,
+    posts: broadcast::Sender<Post>,
 }
 
 /// Ends the listener with the store.
-pub(super) struct Listening(AbortHandle);
+pub(super) struct Listening {
+    task: AbortHandle,
+    outgoing: tokio::sync::mpsc::Sender<(Instance, String)>,
+}
+
+impl Listening {
+    /// False when the listener is gone.
+    pub(super) async fn post(&self, to: Instance, text: String) -> bool {
+        self.outgoing.send((to, text)).await.is_ok()
+    }
+}
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -52,7 +64,7 @@ pub(super) async fn start(
     instance: Instance,
     clock: SharedClock,
     random: SharedRandom,
-    wakes: broadcast::Sender<Wake>,
+    (wakes, posts): (broadcast::Sender<Wake>, broadcast::Sender<Post>),
 ) -> Result<Started, StoreError> {
     bring_up_to_date(server.clone()).await?;
     let shared = Shared {
@@ -61,6 +73,7 @@ pub(super) async fn start(
         random,
         instance,
         wakes,
+        posts,
     };
     let (writer, to_write) = Lanes::new();
     for _ in 0..WRITERS {
@@ -72,8 +85,10 @@ pub(super) async fn start(
         let (line, to_read) = (Line::new(shared.clone()), to_read.clone());
         spawn("store-reader", move || reader::read_all(line, &to_read))?;
     }
-    let listener = tokio::spawn(listener::listen(shared)).abort_handle();
-    Ok((writer, reader, Arc::new(Listening(listener))))
+    let (outgoing, to_post) = tokio::sync::mpsc::channel(POSTS_WAITING);
+    let task = tokio::spawn(listener::listen(shared, to_post)).abort_handle();
+    let listening = Arc::new(Listening { task, outgoing });
+    Ok((writer, reader, listening))
 }
 
 async fn bring_up_to_date(server: Postgres) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! `GET /v1/properties/{property}/doors/{door}/relay`: a phone's bytes to a door and back. The relaying part forwards
 //! and cannot forge: what it carries is Aliro's.
 
+mod remote;
+
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
@@ -8,10 +10,11 @@ use axum::response::Response;
 use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::ids::{DoorId, PropertyId};
 
-use crate::door_socket::RelayLine;
 use crate::fault::Fault;
 use crate::http::{Caller, Problems, Shared};
 use crate::model::{door, member};
+use remote::PhoneLine;
+pub(crate) use remote::{Remote, run};
 
 const LARGEST_MESSAGE: usize = 64 * 1024;
 
@@ -37,13 +40,13 @@ pub(crate) async fn relay(
     // Who may not see the door learns nothing from how the request was made.
     let upgrade =
         upgrade.map_err(|error| Fault::because(ProblemType::BadRequest, error.to_string()))?;
-    let line = app.doors.relay(property, door, device).await;
+    let line = PhoneLine::open(&app, property, door, device).await?;
     let line = line.ok_or(Fault::new(ProblemType::DoorOffline))?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| carry(app, socket, line)))
 }
 
-async fn carry(app: Shared, mut phone: WebSocket, mut line: RelayLine) {
+async fn carry(app: Shared, mut phone: WebSocket, mut line: PhoneLine) {
     loop {
         tokio::select! {
             heard = phone.recv() => match heard {
@@ -55,7 +58,7 @@ async fn carry(app: Shared, mut phone: WebSocket, mut line: RelayLine) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 _ => break,
             },
-            bytes = line.from_door.recv() => match bytes {
+            bytes = line.recv() => match bytes {
                 Some(bytes) => {
                     if phone.send(Message::Binary(bytes.into())).await.is_err() {
                         break;
