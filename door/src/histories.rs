@@ -368,7 +368,8 @@ impl<'a> History<'a> {
                     tokio::select! {
                         answer = &mut scanning =>
                             return answer.expect("it runs").expect("a decision"),
-                        () = sleep(&SystemClock, Duration::from_millis(2)) => {}
+                        // Long enough for a slow disk: each round lets codes grow old.
+                        () = sleep(&SystemClock, Duration::from_millis(20)) => {}
                     }
                 },
             }
@@ -460,11 +461,11 @@ impl<'a> History<'a> {
     async fn spend_the_rest(&mut self) {
         self.dice = Dice(0);
         for _ in 0..USES {
-            self.site.property.clock.advance(Duration::from_secs(1));
-            let text = self.guest.long(self.site.property.now());
             let before = self.spent_at_doors();
             // What the dice lose is tried again.
             for _ in 0..20 {
+                self.site.property.clock.advance(Duration::from_secs(1));
+                let text = self.guest.long(self.site.property.now());
                 if self.scan(0, &text).await.opened {
                     break;
                 }

@@ -60,7 +60,7 @@ impl Waiting {
     /// Whether there is anything more to wait for.
     fn hear(&mut self, wake: Result<Wake, RecvError>) -> bool {
         match wake {
-            Ok(Wake::Issued(id)) => {
+            Ok(Wake::Issued(id) | Wake::Uses(id)) => {
                 if let Self::Some(properties) = self {
                     properties.insert(id);
                 }

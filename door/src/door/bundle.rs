@@ -10,6 +10,7 @@ use latchkey_protocol::ids::PassId;
 use latchkey_protocol::private::BundlePage;
 use latchkey_protocol::revocation::{RevocationList, RevocationView};
 use latchkey_protocol::statement::{Addressee, Body, Statement};
+use latchkey_protocol::uses::Ceiling;
 
 use super::feed::{keep_body, keep_list, verify_pass, with_list};
 use super::inner::{Knowledge, verify_list, verify_statement};
@@ -17,8 +18,8 @@ use super::{Door, DoorError, Inner, Installed, raise_bound};
 use crate::keys::OwnKeys;
 use crate::store::{
     Setting, Store, StoreError, forget_incoming, forget_passes, forget_passes_up_to, incoming,
-    incoming_body, incoming_pages, keep_applied_bundle, keep_incoming, keep_page, keep_pass,
-    keep_statement_numbers, refuse_incoming, save_clock, setting,
+    incoming_body, incoming_pages, keep_applied_bundle, keep_incoming, keep_lease, keep_page,
+    keep_pass, keep_statement_numbers, refuse_incoming, save_clock, setting,
 };
 
 /// A bundle whose pages come one by one. The mirror of what the store holds of it.
@@ -163,6 +164,7 @@ impl Door {
         let numbers = stands_for(before, header);
         let statements = fit.replacing(inner, header, begins, &self.installed)?;
         let revoked = fit.lists(&inner.knowledge.revoked);
+        let held = inner.obeying(&fit.ceilings);
         if let Some(list) = &fit.list {
             raise_bound(&mut inner.clock, &self.env, list.signed());
         }
@@ -182,6 +184,9 @@ impl Door {
             if let Some((revoked, list)) = &revoked {
                 keep_list(tx, revoked, list)?;
             }
+            for (budget, held) in &held {
+                keep_lease(tx, *budget, held)?;
+            }
             save_clock(tx, &clock)?;
             keep_statement_numbers(tx, numbers)?;
             keep_applied_bundle(tx, header.number)?;
@@ -191,6 +196,7 @@ impl Door {
         inner.incoming = None;
         inner.asked_for = None;
         mirror(&mut inner.knowledge, header, numbers);
+        inner.knowledge.held.extend(held);
         for (statement, _) in statements {
             inner.knowledge.obey(statement.body);
         }
@@ -213,6 +219,7 @@ struct Fit {
     statements: Vec<(Statement, Vec<u8>)>,
     passes: Vec<StatedPass>,
     list: Option<RevocationList>,
+    ceilings: Vec<Ceiling>,
 }
 
 struct StatedPass {
@@ -233,6 +240,7 @@ impl Fit {
             statements,
             passes,
             revocations,
+            ceilings,
         } = header.open(keys.opener(), body)?;
         let statements = statements.iter().map(|signed| {
             let bytes = signed.to_bytes();
@@ -258,6 +266,7 @@ impl Fit {
             statements: statements.collect::<Result<_, Unfit>>()?,
             passes: passes.collect::<Result<_, Unfit>>()?,
             list,
+            ceilings,
         })
     }
 

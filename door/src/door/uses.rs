@@ -1,5 +1,6 @@
 //! Keys with a number of uses: what is held of them, and asking for one more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,17 +74,14 @@ impl Door {
     ) -> Result<(), DoorError> {
         self.run(move |door| {
             let mut inner = door.lock();
-            let mut held = inner.knowledge.held.clone();
-            for ceiling in &ceilings {
-                held.entry(ceiling.budget).or_default().obey(ceiling);
-            }
+            let held = inner.obeying(&ceilings);
             inner.store.write(|tx| {
-                for ceiling in &ceilings {
-                    keep_lease(tx, ceiling.budget, &held[&ceiling.budget])?;
+                for (budget, held) in &held {
+                    keep_lease(tx, *budget, held)?;
                 }
                 Ok::<_, DoorError>(())
             })?;
-            inner.knowledge.held = held;
+            inner.knowledge.held.extend(held);
             drop(inner);
             door.state_changed();
             Ok(())
@@ -105,6 +103,18 @@ impl UseWord {
 }
 
 impl Inner {
+    /// What is held of these budgets once their ceilings are obeyed; none of this is stored yet.
+    pub(super) fn obeying(&self, ceilings: &[Ceiling]) -> BTreeMap<BudgetId, Held> {
+        let mut obeyed = BTreeMap::new();
+        for ceiling in ceilings {
+            let held = obeyed
+                .entry(ceiling.budget)
+                .or_insert_with(|| self.held(ceiling.budget));
+            held.obey(ceiling);
+        }
+        obeyed
+    }
+
     /// What is held of a budget once one more use of it is spent; none of this is stored yet.
     pub(super) fn with_one_less(&self, budget: BudgetId) -> Result<(BudgetId, Held), NoUsesHeld> {
         let mut held = self.held(budget);

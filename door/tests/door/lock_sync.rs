@@ -14,10 +14,11 @@ use latchkey_protocol::revocation::Revocations;
 use latchkey_protocol::rules::Reason;
 use latchkey_protocol::sealing::SealingKey;
 use latchkey_protocol::statement::{Addressee, Body, DoorSettings, SignedStatement};
+use latchkey_protocol::uses::{Ceiling, LeaseNumber};
 
 use crate::guest::Guest;
 use crate::phone::{Carries, Phone, Sealed, Visit, denied};
-use crate::property::{DAY, Door, Key, Property};
+use crate::property::{BUDGET, DAY, Door, Key, Property};
 
 pub(crate) fn with(bundle: Sealed) -> Carries {
     Carries {
@@ -552,4 +553,40 @@ async fn a_phone_that_is_online_brings_the_time() {
     };
     let visit = ranged().carries(carries).visit(&door).await;
     assert_eq!(visit.needs.unwrap().time, None);
+}
+
+/// Uses of counted keys, ahead: a door that can ask nobody gives them, and no more.
+#[tokio::test]
+async fn a_bundle_brings_uses_and_an_older_order_in_a_newer_one_brings_none() {
+    let property = Property::new();
+    let door = Door::new(&property).await;
+    let order = |count, ceiling| Content {
+        ceilings: vec![Ceiling {
+            budget: BUDGET,
+            number: LeaseNumber { epoch: 1, count },
+            ceiling,
+            spent: 0,
+            until: None,
+        }],
+        ..Content::default()
+    };
+    let bundle = property.bundle(&door, 1, order(2, 1));
+    let staff = Phone::resident(&property, "{}").carries(with(bundle));
+    let visit = staff.visit(&door).await;
+    let leases = state(&visit, &door).leases;
+    assert_eq!((leases[0].ceiling, leases[0].spent), (1, 0), "signed for");
+    let guest = Guest::new(&property, r#"{"max_uses": 3}"#);
+    let comes = async |door: &Door| {
+        property.clock.advance(Duration::from_millis(100));
+        let answer = door.running.scan(&guest.long(property.now())).await;
+        answer.unwrap().reason
+    };
+    assert_eq!(comes(&door).await, None);
+    assert_eq!(comes(&door).await, Some(Reason::NoUsesHeldHere));
+    let late = property.bundle(&door, 2, order(1, 9));
+    let staff = staff.gesture(2).carries(with(late));
+    let visit = staff.visit(&door).await;
+    let leases = state(&visit, &door).leases;
+    assert_eq!((leases[0].ceiling, leases[0].spent), (1, 1));
+    assert_eq!(comes(&door).await, Some(Reason::NoUsesHeldHere));
 }

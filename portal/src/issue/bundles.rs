@@ -7,11 +7,12 @@ use aliro::crypto::PublicKey;
 use chrono::{DateTime, Utc};
 use latchkey_protocol::api::doors::DoorReach;
 use latchkey_protocol::api::sync::{BundleEntity, EntityKind, RevocationEntity};
-use latchkey_protocol::bundle::Content;
+use latchkey_protocol::bundle::{Content, MAX_CEILINGS};
 use latchkey_protocol::doorstate::DoorState;
 use latchkey_protocol::ids::{DoorId, DoorNumber, Generation, PropertyId};
 use latchkey_protocol::pass::SignedPass;
 use latchkey_protocol::statement::{Addressee, SignedStatement};
+use latchkey_protocol::uses::Ceiling;
 use serde::{Deserialize, Serialize};
 
 use super::pass_rows::{self, Record as Pass};
@@ -20,7 +21,7 @@ use super::{revocations, statements};
 use crate::fault::Fault;
 use crate::model::change::{self, Audience};
 use crate::model::property::{self, json, text};
-use crate::model::{audit, controller, door};
+use crate::model::{audit, controller, door, uses};
 use crate::signer::{BundleDraft, SignedBundle};
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
@@ -73,6 +74,9 @@ impl Told {
         place: &Place,
     ) -> Result<AtDoor<'_>, StoreError> {
         let addressee = Addressee::Door(place.door);
+        let mut ceilings =
+            uses::unconfirmed(tx, property, uses::holder(place.door, place.generation))?;
+        ceilings.truncate(MAX_CEILINGS);
         Ok(AtDoor {
             told: self,
             own: statements::last_number(tx, property, addressee, self.epoch)?,
@@ -82,6 +86,7 @@ impl Told {
                 .iter()
                 .filter(|pass| pass.opens(place.number))
                 .collect(),
+            ceilings,
         })
     }
 }
@@ -92,6 +97,8 @@ struct AtDoor<'a> {
     own: u64,
     statements: Vec<(u64, Vec<u8>)>,
     passes: Vec<&'a Pass>,
+    /// What the controller has not signed for.
+    ceilings: Vec<Ceiling>,
 }
 
 impl AtDoor<'_> {
@@ -107,7 +114,16 @@ impl AtDoor<'_> {
         });
         let list = self.told.list.iter();
         let list = list.map(|list| lasting(format!("list {}.{}", list.epoch, list.version)));
-        all.chain(own).chain(passes).chain(list).collect()
+        let ceilings = self.ceilings.iter().map(|ceiling| Item {
+            what: format!(
+                "ceiling {} {}.{}",
+                ceiling.budget, ceiling.number.epoch, ceiling.number.count
+            ),
+            // The door has signed for what is missing later.
+            until: Some(0),
+        });
+        let lasting = all.chain(own).chain(list);
+        lasting.chain(passes).chain(ceilings).collect()
     }
 
     fn content(&self) -> Result<Content, StoreError> {
@@ -124,6 +140,7 @@ impl AtDoor<'_> {
             statements: statements.collect::<Result<_, _>>()?,
             passes: passes.collect::<Result<_, StoreError>>()?,
             revocations: self.told.list.as_ref().map(|list| list.document.0.clone()),
+            ceilings: self.ceilings.clone(),
         })
     }
 }

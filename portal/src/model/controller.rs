@@ -11,7 +11,7 @@ use latchkey_protocol::statement::Addressee;
 
 use super::member::Member;
 use super::rate::{self, Limit};
-use super::{audit, door, offer, property};
+use super::{audit, door, offer, property, uses};
 use crate::fault::Fault;
 use crate::issue::{bundles, revocations, statements};
 use crate::store::{Row, StoreError, Tx, params};
@@ -114,6 +114,7 @@ pub(crate) fn install(
         .transpose()?;
     let generation = enter(tx, tools, member, door, &offer, address)?;
     bundles::commissioned(tx, tools, property, door)?;
+    uses::controller_installed(tx, property, door)?;
     let package = package(
         tx, tools, property, door, number, generation, &offer, portal_url,
     )?;

@@ -12,6 +12,7 @@ use latchkey_protocol::doorstate::BundleNumber;
 use latchkey_protocol::ids::{EventId, Generation, PassId};
 use latchkey_protocol::revocation::RevocationList;
 use latchkey_protocol::statement::Body;
+use latchkey_protocol::uses::Held;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -424,4 +425,30 @@ async fn a_phone_at_a_door_asks_for_the_time_in_its_name() {
         }
     }
     assert_eq!(refused.as_deref(), Some("too-many-requests"));
+}
+
+#[tokio::test]
+async fn uses_go_ahead_by_bundle_and_what_is_spent_comes_back_in_the_doors_state() {
+    let world = World::start().await;
+    let staff = world.device(STAFF).await;
+    let id = find(&world, &staff, "Flat 7").await.id;
+    let (_key, _link) = share(&world, &staff, &[id], json!({ "max_uses": 3 })).await;
+    // Installed behind the key.
+    let mut flat = Door::install(&world, "Flat 7").await;
+    let first = bundle(&world, &staff, &flat, 1).await;
+    let [order] = opened(&flat, &first).ceilings[..] else {
+        panic!("one ceiling")
+    };
+    assert_eq!((order.ceiling, order.spent), (1, 0));
+
+    let mut held = Held::default();
+    assert!(held.obey(&order));
+    held.spend().unwrap();
+    flat.state.leases = vec![held.report(order.budget)];
+    show(&world, &staff, &mut flat, &first).await;
+    let second = bundle(&world, &staff, &flat, 2).await;
+    let [order] = opened(&flat, &second).ceilings[..] else {
+        panic!("one ceiling")
+    };
+    assert_eq!((order.ceiling, order.spent), (2, 1), "one ahead again");
 }

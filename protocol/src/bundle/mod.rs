@@ -12,7 +12,7 @@
 mod content;
 mod header;
 
-pub use content::{Content, MAX_CONTENT, MAX_PASSES, MAX_STATEMENTS};
+pub use content::{Content, MAX_CEILINGS, MAX_CONTENT, MAX_PASSES, MAX_STATEMENTS};
 pub use header::{
     Draft, Header, MAX_BODY, MAX_HEADER, MAX_PAGES, OpenError, PAGE, PageRefused, SealError,
     SignedHeader, Unsigned,

@@ -84,29 +84,63 @@ pub struct LeaseReport {
     pub spent: u32,
 }
 
+impl LeaseNumber {
+    fn write(self) -> Writer {
+        inner().uint(self.epoch).uint(self.count)
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let mut items = reader.nested()?;
+        let number = Self {
+            epoch: items.uint()?,
+            count: items.uint()?,
+        };
+        items.end()?;
+        Ok(number)
+    }
+}
+
+impl Ceiling {
+    pub(crate) fn write(&self) -> Writer {
+        inner()
+            .bytes(&self.budget.0)
+            .nested(self.number.write())
+            .uint(self.ceiling)
+            .uint(self.spent)
+            .optional(self.until, Writer::int)
+    }
+
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormatError> {
+        let mut items = reader.nested()?;
+        let ceiling = Self {
+            budget: BudgetId(items.exactly()?),
+            number: LeaseNumber::read(&mut items)?,
+            ceiling: items.uint()?,
+            spent: items.uint()?,
+            until: items.optional(Reader::int)?,
+        };
+        items.end()?;
+        Ok(ceiling)
+    }
+}
+
 impl LeaseReport {
     pub(crate) fn write(&self) -> Writer {
         inner()
             .bytes(&self.budget.0)
-            .nested(inner().uint(self.number.epoch).uint(self.number.count))
+            .nested(self.number.write())
             .uint(self.ceiling)
             .uint(self.spent)
     }
 
     pub(crate) fn read(reader: &mut Reader) -> Result<Self, FormatError> {
         let mut items = reader.nested()?;
-        let budget = BudgetId(items.exactly()?);
-        let mut number = items.nested()?;
         let report = Self {
-            budget,
-            number: LeaseNumber {
-                epoch: number.uint()?,
-                count: number.uint()?,
-            },
+            budget: BudgetId(items.exactly()?),
+            number: LeaseNumber::read(&mut items)?,
             ceiling: items.uint()?,
             spent: items.uint()?,
         };
-        number.end()?;
         items.end()?;
         if report.spent > report.ceiling {
             return Err(FormatError::Malformed);

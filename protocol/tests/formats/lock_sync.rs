@@ -17,6 +17,7 @@ use latchkey_protocol::private::{BundlePage, MAX_MESSAGE, PrivateMessage};
 use latchkey_protocol::sealing::{DoesNotOpen, SealingKey};
 use latchkey_protocol::signing::{Purpose, SignedError, input};
 use latchkey_protocol::statement::{SignedStatement, Statement};
+use latchkey_protocol::uses::Ceiling;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -48,11 +49,16 @@ prop_compose! {
         statements in vec(values::statement(), 0..4),
         passes in prop::collection::btree_map(any::<u64>(), values::pass(), 0..12),
         revocations in option::of(vec(any::<u8>(), 0..9000)),
+        ceilings in prop::collection::btree_map(any::<[u8; 8]>(), values::ceiling(), 0..12),
     ) -> Content {
         Content {
             statements: statements.iter().map(sign_statement).collect(),
             passes: passes.iter().map(|(number, pass)| (*number, sign_pass(pass))).collect(),
             revocations,
+            ceilings: ceilings
+                .into_iter()
+                .map(|(budget, ceiling)| Ceiling { budget: BudgetId(budget), ..ceiling })
+                .collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use latchkey_protocol::ids::*;
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
 use latchkey_protocol::rules::*;
 use latchkey_protocol::statement::{Addressee, Body, DoorSettings, PropertySettings, Statement};
-use latchkey_protocol::uses::{LeaseNumber, LeaseReport};
+use latchkey_protocol::uses::{Ceiling, LeaseNumber, LeaseReport};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -136,6 +136,21 @@ prop_compose! {
         epoch in any::<u32>(), all in any::<u64>(), own in any::<u64>(),
     ) -> StatementNumbers {
         StatementNumbers { epoch, all, own }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn ceiling()(
+        (epoch, count, ceiling, spent) in any::<(u32, u64, u32, u32)>(),
+        until in any::<Option<i64>>(),
+    ) -> Ceiling {
+        Ceiling {
+            budget: BudgetId([0; 8]),
+            number: LeaseNumber { epoch, count },
+            ceiling,
+            spent,
+            until,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use latchkey_protocol::private::*;
 use latchkey_protocol::rules::Reason;
 use latchkey_protocol::sealing::SealingKey;
 use latchkey_protocol::statement::{Addressee, Body, DoorSettings, SignedStatement, Statement};
+use latchkey_protocol::uses::{Ceiling, LeaseNumber};
 use serde_json::{Value, json};
 
 use super::signed::{pass, sign_pass};
@@ -60,8 +61,33 @@ fn bundles() {
         ],
         passes: vec![(17, sign_pass(&pass()))],
         revocations: Some(b"a Revocation Document".to_vec()),
+        ceilings: Vec::new(),
     };
-    let vectors = [("full", full), ("empty", Content::default())].map(|(name, content)| {
+    check_bundles("bundle", [("full", full), ("empty", Content::default())]);
+}
+
+/// With uses of counted keys.
+#[test]
+fn bundles_with_ceilings() {
+    let ceiling = |budget: &[u8; 8], until| Ceiling {
+        budget: BudgetId(*budget),
+        number: LeaseNumber { epoch: 2, count: 7 },
+        ceiling: 12,
+        spent: 11,
+        until,
+    };
+    let content = Content {
+        ceilings: vec![
+            ceiling(b"budget 1", None),
+            ceiling(b"budget 2", Some(1_800_000_000)),
+        ],
+        ..Content::default()
+    };
+    check_bundles("bundle-ceilings", [("ceilings", content)]);
+}
+
+fn check_bundles<const N: usize>(file: &str, contents: [(&str, Content); N]) {
+    let vectors = contents.map(|(name, content)| {
         let draft = Draft {
             property: PROPERTY,
             door: DOOR,
@@ -93,7 +119,7 @@ fn bundles() {
             "body": hex::encode(body),
         })
     });
-    check("bundle", &json!(vectors));
+    check(file, &json!(vectors.to_vec()));
 }
 
 #[test]

@@ -62,6 +62,21 @@ pub(crate) fn key_withdrawn(
     Ok(())
 }
 
+/// A controller was put to a door: where it cannot ask, it is given some of each key ahead.
+pub(crate) fn controller_installed(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: DoorId,
+) -> Result<(), Fault> {
+    for id in rows::alive_at(tx, property, door)? {
+        if let Some(key) = key::load(tx, property, id)? {
+            let plan = Plan::of(tx, property, &key)?;
+            change(tx, property, id, None, |ledger| plan.give_ahead(ledger))?;
+        }
+    }
+    Ok(())
+}
+
 /// Keys that are over by their ranges: what is unspent of them comes back, and their doors may forget them in time.
 pub(crate) fn settle_over(
     tx: &mut dyn Tx,

@@ -69,6 +69,26 @@ pub(super) fn unsettled(
     .collect()
 }
 
+/// Keys for this door whose uses are counted, and of which some are left.
+pub(super) fn alive_at(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: DoorId,
+) -> Result<Vec<KeyId>, StoreError> {
+    tx.query(
+        "SELECT b.key_id FROM budget b
+         JOIN door_key k ON k.property = b.property AND k.id = b.key_id
+         WHERE b.property = ?1 AND k.withdrawn_at IS NULL AND k.used_up = 0
+           AND (k.all_doors = 1 OR EXISTS (SELECT 1 FROM key_door kd
+                WHERE kd.property = k.property AND kd.key_id = k.id AND kd.door = ?2))
+         ORDER BY k.ordinal",
+        params![property, door],
+    )?
+    .iter()
+    .map(|row| row.at(0))
+    .collect()
+}
+
 /// What this controller has not yet signed for, of which it may have heard.
 pub(crate) fn unconfirmed(
     tx: &mut dyn Tx,
