@@ -316,11 +316,15 @@ async fn round(app: &Shared) -> Result<(), Fault> {
 async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     let now = app.tools.now();
     app.store
-        .write(id, move |tx| {
-            event::forget_news(tx, id, now)?;
-            uses::settle_over(tx, id, now)
-        })
+        .write(id, move |tx| event::forget_news(tx, id, now))
         .await?;
+    let settled = app
+        .store
+        .write(id, move |tx| uses::settle_over(tx, id, now))
+        .await;
+    if let Err(error) = settled {
+        tracing::error!(property = %id, %error, "what is left of keys that are over could not be taken back");
+    }
     let tools = app.tools.clone();
     let due = app
         .store

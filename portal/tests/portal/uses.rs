@@ -301,6 +301,19 @@ async fn only_those_who_may_write_off_do() {
 }
 
 #[tokio::test]
+async fn what_a_controller_in_touch_holds_is_not_written_off() {
+    let (world, stefan, key, budget, _flat) = Box::pin(with_flat(3)).await;
+    let mut north = At::online(&world, "North gate").await;
+    assert_eq!(north.open(budget).await, Ok(()));
+    until(&world, &stefan, &key, |uses| uses.spent == 1).await;
+    let (_, before) = shown(&world, &stefan, &key).await;
+    let path = world.path(&format!("/keys/{}/write-offs", key.id));
+    let body = json!({ "door": north.door.id, "generation": 1 });
+    assert_eq!(stefan.post(&path, body).await.problem(), "conflict");
+    assert_eq!(shown(&world, &stefan, &key).await.1, before);
+}
+
+#[tokio::test]
 async fn a_withdrawn_key_gives_nothing_and_what_was_out_is_ordered_back() {
     let (world, stefan, key, budget, _flat) = Box::pin(with_flat(3)).await;
     let mut north = At::online(&world, "North gate").await;

@@ -218,9 +218,16 @@ impl Ledger {
     /// nobody's key. One that has obeyed an order which this ledger never gave tells that the portal was set back:
     /// nothing is leased until all have signed anew.
     pub fn report(&mut self, holder: Holder, report: &LeaseReport) {
+        let most = u32::try_from(self.budget()).unwrap_or(u32::MAX);
+        let epoch = self.epoch;
         let Some(lease) = self.leases.get_mut(&holder) else {
             return;
         };
+        if report.number > lease.number.latest_forgotten(epoch) {
+            return;
+        }
+        // Its own claim to be ahead is no reason to believe the rest of it: the order that follows is.
+        let (is_asked, given) = (lease.awaited, lease.ceiling);
         if report.number > lease.number {
             lease.number = report.number;
             self.await_all();
@@ -229,11 +236,20 @@ impl Ledger {
             return;
         };
         let mut report = *report;
-        if !lease.awaited {
-            report.ceiling = report.ceiling.min(lease.ceiling);
-            report.spent = report.spent.min(lease.ceiling);
+        if !is_asked {
+            let believed = if lease.awaited {
+                given.max(most)
+            } else {
+                given
+            };
+            report.ceiling = report.ceiling.min(believed);
+            report.spent = report.spent.min(given);
         }
         lease.spent = lease.spent.max(report.spent);
+        // What was written off and is spent after all is no longer there to come back.
+        lease.written_off = lease
+            .written_off
+            .min(lease.ceiling.saturating_sub(lease.spent));
         lease.confirmed = lease.confirmed.max(report.number);
         if report.number == lease.number {
             // It has obeyed the last order: none before it counts there any more.

@@ -33,6 +33,10 @@ pub use ledger::{Answer, Lease, Ledger};
 /// open by it.
 pub const KEPT_AFTER_END: i64 = 400 * 24 * 3600;
 
+/// Most orders to one controller that a portal can have forgotten when it was set back. A higher number is no order of
+/// ours: believed, a lock in the wrong hands could leave no number for the orders that take its lease back.
+const MOST_FORGOTTEN: u64 = 1 << 20;
+
 /// One controller at one door. A new controller holds nothing of what the one before it held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -53,6 +57,22 @@ pub struct LeaseNumber {
     pub epoch: u32,
     /// From 1 in each epoch; 0 before the first order.
     pub count: u64,
+}
+
+impl LeaseNumber {
+    /// The last number that a controller can have obeyed of a portal which was set back to this one, in this epoch or
+    /// before.
+    const fn latest_forgotten(self, epoch: u32) -> Self {
+        let count = if self.epoch < epoch { 0 } else { self.count };
+        Self {
+            epoch: if self.epoch < epoch {
+                epoch
+            } else {
+                self.epoch
+            },
+            count: count.saturating_add(MOST_FORGOTTEN),
+        }
+    }
 }
 
 /// An order: all uses ever spent by this budget at this door may come to `ceiling`.

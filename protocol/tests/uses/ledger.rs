@@ -240,3 +240,67 @@ fn a_door_forgets_a_key_that_is_long_over_once_the_portal_knows_all_that_it_spen
     obey(&mut ledger, 1, &mut forgotten, &order);
     assert_eq!((forgotten.spent, forgotten.left()), (1, 0));
 }
+
+#[test]
+fn a_lock_that_claims_orders_that_nobody_can_have_given_is_not_heard() {
+    let mut ledger = ledger(9);
+    let mut held = Held::default();
+    assert!(open(&mut ledger, 1, &mut held));
+    let before = ledger.clone();
+    let last = ledger.leases[&at(1)].number;
+    for (epoch, count) in [(1, last.count + (1 << 21)), (1, u64::MAX), (2, 1)] {
+        let number = LeaseNumber { epoch, count };
+        let claim = LeaseReport {
+            number,
+            ceiling: 9,
+            spent: 9,
+            ..held.report(BUDGET)
+        };
+        ledger.report(at(1), &claim);
+        assert_eq!(ledger, before, "{number:?}");
+    }
+}
+
+#[test]
+fn a_lock_that_claims_to_be_ahead_is_not_believed_what_it_says_it_has_spent() {
+    let mut ledger = ledger(9);
+    let mut held = Held::default();
+    assert!(open(&mut ledger, 1, &mut held));
+    let last = ledger.leases[&at(1)].number;
+    let claim = LeaseReport {
+        number: LeaseNumber {
+            count: last.count + 1,
+            ..last
+        },
+        ceiling: u32::MAX,
+        spent: u32::MAX,
+        ..held.report(BUDGET)
+    };
+    ledger.report(at(1), &claim);
+    let lease = ledger.leases[&at(1)];
+    assert!(ledger.is_awaiting(), "the portal may have been set back");
+    assert_eq!((lease.spent, lease.ceiling), (1, 9));
+}
+
+#[test]
+fn what_was_written_off_and_spent_after_all_hides_no_use_given_later() {
+    let mut ledger = ledger(3);
+    let mut held = Held::default();
+    assert!(ledger.give_ahead(at(1), 3, 0));
+    let order = ledger.ceiling(at(1)).unwrap();
+    obey(&mut ledger, 1, &mut held, &order);
+    for _ in 0..2 {
+        held.spend().unwrap();
+    }
+    ledger.report(at(1), &held.report(BUDGET));
+    assert_eq!(ledger.write_off(at(1)), 1);
+    // The lost door comes back, and its last use is spent there.
+    held.spend().unwrap();
+    ledger.report(at(1), &held.report(BUDGET));
+    assert!(ledger.give_ahead(at(1), 1, 0), "what the write-off added");
+    let order = ledger.ceiling(at(1)).unwrap();
+    held.obey(&order);
+    ledger.report(at(1), &held.report(BUDGET));
+    assert_eq!((held.left(), ledger.left()), (1, 0));
+    assert!(!ledger.is_used_up(), "one use is held there");
+}

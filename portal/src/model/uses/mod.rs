@@ -189,7 +189,16 @@ pub(crate) fn write_off(
 ) -> Result<(), Fault> {
     member.must(Action::WriteOffUses)?;
     let property = member.property;
-    key_write::standing(tx, member, id)?;
+    let key = key_write::standing(tx, member, id)?;
+    let persons = key::persons(tx, property, id)?.into_iter().collect();
+    key_write::must_to_all(tx, member, Action::EditKey, key.kind, &persons)?;
+    let stands = door::load(tx, property, request.door)?
+        .is_some_and(|door| door.connected && door.generation == Some(request.generation));
+    if stands {
+        return Err(Fault::conflict(
+            "this controller is in touch: what it has not spent can be taken back, and need not be written off",
+        ));
+    }
     let holder = Holder {
         door: request.door,
         generation: request.generation,
