@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use latchkey_protocol::api::problem::ProblemType;
@@ -13,6 +14,7 @@ use super::Shared;
 use crate::fault::Fault;
 
 const MOST: usize = 256 * 1024;
+const MOST_THROWN_AWAY: usize = 4 * 1024 * 1024;
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// A JSON body.
@@ -30,17 +32,8 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
 
 /// All of a body.
 pub(super) async fn read(body: axum::body::Body, app: &Shared) -> Result<Bytes, Fault> {
-    let reading = axum::body::to_bytes(body, MOST);
-    match latchkey_env::timeout(&*app.tools.clock, WITHIN, reading).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_long(&error) => Err(Fault::because(
-            ProblemType::TooLarge,
-            format!("at most {MOST} bytes"),
-        )),
-        Ok(Err(_)) => Err(Fault::because(
-            ProblemType::BadRequest,
-            "the body broke off",
-        )),
+    match latchkey_env::timeout(&*app.tools.clock, WITHIN, whole(body)).await {
+        Ok(body) => body,
         Err(_) => Err(Fault::because(
             ProblemType::BadRequest,
             format!("the body did not come within {} seconds", WITHIN.as_secs()),
@@ -48,15 +41,28 @@ pub(super) async fn read(body: axum::body::Body, app: &Shared) -> Result<Bytes, 
     }
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
+/// Of a body that is too long the rest is read, up to a bound, and thrown away: a client that is still sending when its
+/// connection ends does not see the answer.
+async fn whole(body: axum::body::Body) -> Result<Bytes, Fault> {
+    let mut pieces = body.into_data_stream();
+    let (mut kept, mut length) = (BytesMut::new(), 0_usize);
+    while let Some(piece) = pieces.next().await {
+        let broke_off = |_| Fault::because(ProblemType::BadRequest, "the body broke off");
+        let piece = piece.map_err(broke_off)?;
+        length = length.saturating_add(piece.len());
+        if length <= MOST {
+            kept.extend_from_slice(&piece);
+        } else if length > MOST_THROWN_AWAY {
+            break;
         }
-        source = error.source();
     }
-    false
+    if length > MOST {
+        return Err(Fault::because(
+            ProblemType::TooLarge,
+            format!("at most {MOST} bytes"),
+        ));
+    }
+    Ok(kept.freeze())
 }
 
 /// Reads JSON. No body at all is `null`.

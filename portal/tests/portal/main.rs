@@ -9,6 +9,8 @@ mod client;
 mod door;
 mod world;
 
+mod abuse;
+mod abuse_routes;
 mod codes;
 mod commissioning;
 mod door_line;
