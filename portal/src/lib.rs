@@ -23,6 +23,7 @@ pub mod property_file;
 mod relay;
 mod running;
 mod signer;
+mod slow;
 mod store;
 mod tools;
 pub mod zone;

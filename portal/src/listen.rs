@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::http::{Shared, router};
 use crate::running::Tls;
+use crate::slow::{Limited, Progress};
 
 /// A client has this long for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -37,18 +38,18 @@ pub enum TlsError {
 }
 
 /// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) addr: SocketAddr,
+    pub(crate) progress: Progress,
 }
 
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self(*stream.remote_addr())
+impl<L: Listener<Addr = SocketAddr>> Connected<IncomingStream<'_, Limited<L>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited<L>>) -> Self {
+        Self {
+            addr: *stream.remote_addr(),
+            progress: stream.io().progress().clone(),
+        }
     }
 }
 
@@ -60,12 +61,14 @@ pub(crate) async fn serve(app: Shared, listener: TcpListener, tls: Option<TlsAcc
     let service = router(app).into_make_service_with_connect_info::<Peer>();
     let served = match tls {
         None => {
+            let listener = Limited::new(listener, clock);
             axum::serve(listener, service)
                 .with_graceful_shutdown(closed)
                 .await
         }
         Some(acceptor) => {
-            let listener = TlsListener::start(listener, acceptor, clock);
+            let listener = TlsListener::start(listener, acceptor, Arc::clone(&clock));
+            let listener = Limited::new(listener, clock);
             axum::serve(listener, service)
                 .with_graceful_shutdown(closed)
                 .await

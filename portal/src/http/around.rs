@@ -2,15 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, DATE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tracing::Instrument as _;
 
 use super::{Shared, problem};
 use crate::fault::Fault;
+use crate::listen::Peer;
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,6 +27,13 @@ pub(super) async fn around(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let progress = request
+        .extensions()
+        .get::<ConnectInfo<Peer>>()
+        .map(|peer| peer.0.progress.clone());
+    if let Some(progress) = &progress {
+        progress.head_is_here();
+    }
     let id = RequestId(hex::encode(app.tools.random::<8>()));
     request.extensions_mut().insert(id.clone());
     // The pattern, not the address: ids stay out of metrics, and whatever a client puts there out of the log.
@@ -58,6 +67,12 @@ pub(super) async fn around(
         headers
             .entry(CACHE_CONTROL)
             .or_insert_with(|| HeaderValue::from_static("no-store"));
+        // Who was switched to another protocol sends no more heads.
+        if let Some(progress) = progress
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            progress.answered();
+        }
         response
     }
     .instrument(span)

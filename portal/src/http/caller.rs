@@ -90,7 +90,7 @@ fn proof(parts: &Parts, app: &Shared, token: Option<&str>) -> Result<Proof, Faul
 /// Where a request came from, for rate limits: an IPv4 address, or the network of 64 bits that an IPv6 host chooses its
 /// addresses from.
 pub(crate) fn peer(info: &ConnectInfo<Peer>) -> String {
-    network(info.0.0.ip())
+    network(info.0.addr.ip())
 }
 
 fn network(address: IpAddr) -> String {

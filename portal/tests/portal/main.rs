@@ -26,6 +26,7 @@ mod outbox;
 mod problems;
 mod process;
 mod sessions;
+mod slow;
 mod sync;
 mod tenants;
 mod time;

@@ -1,0 +1,64 @@
+//! Clients that take their time.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::world::{OWNER, World};
+
+const HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// Reads one answer's head and its body `ok`.
+async fn is_answered(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok\n") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_a_byte_a_second_is_cut_off_in_the_midst_of_its_head() {
+    let world = World::start().await;
+    let slow = TcpStream::connect(world.portal.addr()).await.unwrap();
+    let (mut reading, mut writing) = slow.into_split();
+    // The second head of a connection as well as its first.
+    writing.write_all(HEAD).await.unwrap();
+    is_answered(&mut reading).await;
+    writing
+        .write_all(b"GET /healthz HTTP/1.1\r\nx: ")
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    let mut seconds = 0;
+    {
+        let mut cut_off = std::pin::pin!(reading.read_to_end(&mut rest));
+        loop {
+            tokio::select! {
+                // With a word or without.
+                _ = &mut cut_off => break,
+                () = tokio::task::yield_now() => {}
+            }
+            world.clock.advance(Duration::from_secs(1));
+            seconds += 1;
+            // May fail once it is cut off.
+            let _ = writing.write_all(b"a").await;
+        }
+    }
+    assert!(seconds >= 10, "cut off after {seconds} seconds");
+    let rest = String::from_utf8(rest).unwrap();
+    assert!(rest.is_empty(), "cut off for its length, not its time: {rest}");
+    world.device(OWNER).await.me().await;
+}
+
+#[tokio::test]
+async fn a_connection_may_rest_between_its_requests() {
+    let world = World::start().await;
+    let mut patient = TcpStream::connect(world.portal.addr()).await.unwrap();
+    for _ in 0..3 {
+        patient.write_all(HEAD).await.unwrap();
+        is_answered(&mut patient).await;
+        world.clock.advance(Duration::from_secs(3600));
+    }
+}
