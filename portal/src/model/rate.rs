@@ -1,4 +1,4 @@
-//! Rate limits that hold over all instances: how often something happened in a slot of time.
+//! Rate limits that hold over all instances: how often something happened in a slot of time, or whether it did.
 
 use chrono::{DateTime, Utc};
 
@@ -39,7 +39,30 @@ pub(crate) fn count(
     Ok(())
 }
 
-/// Forgets slots that are over.
+/// Marks that something was so, until then.
+pub(crate) fn mark(tx: &mut dyn Tx, bucket: &str, until: DateTime<Utc>) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO rate (bucket, slot, count, until) VALUES (?1, 0, 1, ?2)
+         ON CONFLICT (bucket, slot) DO UPDATE SET until = ?2",
+        params![bucket, until],
+    )?;
+    Ok(())
+}
+
+/// Whether it is marked.
+pub(crate) fn is_marked(
+    tx: &mut dyn Tx,
+    bucket: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mark = tx.first(
+        "SELECT count FROM rate WHERE bucket = ?1 AND slot = 0 AND until > ?2",
+        params![bucket, now],
+    )?;
+    Ok(mark.is_some())
+}
+
+/// Forgets slots and marks that are over.
 pub(crate) fn forget(tx: &mut dyn Tx, now: DateTime<Utc>) -> Result<(), StoreError> {
     tx.execute("DELETE FROM rate WHERE until <= ?1", params![now])?;
     Ok(())

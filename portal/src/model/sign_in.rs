@@ -13,15 +13,24 @@ use crate::tools::Tools;
 
 const LIFE: TimeDelta = TimeDelta::minutes(10);
 const TRIES: i64 = 5;
-const AN_ADDRESS: Limit = Limit {
+/// One network asks for this much for one address: a stranger uses up its own share, not the owner's.
+const AN_ADDRESS_FROM_A_NETWORK: Limit = Limit {
     most: 10,
     seconds: 600,
 };
-/// With five tries each, guessing one address's code all day succeeds on one day of 5,000.
-const AN_ADDRESS_A_DAY: Limit = Limit {
-    most: 40,
+const AN_ADDRESS_FROM_A_NETWORK_A_DAY: Limit = Limit {
+    most: 20,
     seconds: 86_400,
 };
+/// All networks together, but for those where the address has signed in before. With five tries each, guessing one
+/// address's code all day succeeds on one day of 3,300; each network that the address is known in adds a third of that,
+/// for whoever is within it.
+const AN_ADDRESS_A_DAY: Limit = Limit {
+    most: 60,
+    seconds: 86_400,
+};
+/// How long a network is known after somebody signed in there.
+const KNOWN: TimeDelta = TimeDelta::days(90);
 const A_PEER: Limit = Limit {
     most: 600,
     seconds: 600,
@@ -36,9 +45,17 @@ pub(crate) fn start(
 ) -> Result<SignInStarted, Fault> {
     let email = person::normal_address(email)?;
     let now = tools.now();
-    rate::count(tx, &format!("sign-in:{email}"), AN_ADDRESS, now)?;
-    rate::count(tx, &format!("sign-in-a-day:{email}"), AN_ADDRESS_A_DAY, now)?;
+    // What one network may not have any more is not counted against the address.
     rate::count(tx, &format!("sign-in-from:{peer}"), A_PEER, now)?;
+    for (span, limit) in [
+        ("minutes", AN_ADDRESS_FROM_A_NETWORK),
+        ("day", AN_ADDRESS_FROM_A_NETWORK_A_DAY),
+    ] {
+        rate::count(tx, &format!("sign-in:{span}:{email} {peer}"), limit, now)?;
+    }
+    if !rate::is_marked(tx, &known(&email, peer), now)? {
+        rate::count(tx, &format!("sign-in-a-day:{email}"), AN_ADDRESS_A_DAY, now)?;
+    }
     let id = Base64(tools.random::<16>().to_vec()).to_text();
     let expires_at = now + LIFE;
     tx.execute(
@@ -128,6 +145,22 @@ pub(crate) fn check(
         params![id, jkt],
     )?;
     Ok(Checked::Verified(row.at(0)?))
+}
+
+/// Somebody with this address has signed in from this network: others cannot keep them from doing so again there.
+pub(crate) fn remember_network(
+    tx: &mut dyn Tx,
+    email: &str,
+    peer: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    rate::mark(tx, &known(email, peer), now + KNOWN)
+}
+
+/// Where somebody has been is nobody's business: the mark holds a hash.
+fn known(email: &str, peer: &str) -> String {
+    let hash = secret::hash(format!("{email} {peer}").as_bytes());
+    format!("sign-in-known:{}", hex::encode(hash))
 }
 
 /// Forgets what is over.

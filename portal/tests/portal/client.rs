@@ -108,6 +108,19 @@ impl Device {
         }
     }
 
+    /// One that comes from another address of this machine.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn from_address(base: &str, address: [u8; 4]) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .local_address(std::net::IpAddr::from(address))
+            .build();
+        Self {
+            http: http.unwrap(),
+            ..Self::new(base)
+        }
+    }
+
     pub(crate) fn move_to(&mut self, base: &str) {
         self.base = base.to_owned();
     }

@@ -10,6 +10,7 @@ mod door;
 mod world;
 
 mod abuse;
+mod abuse_codes;
 mod abuse_routes;
 mod codes;
 mod commissioning;
