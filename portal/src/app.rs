@@ -1,5 +1,6 @@
 //! What all handlers and background tasks share.
 
+use ipnet::IpNet;
 use latchkey_protocol::ids::PropertyId;
 use tokio::sync::watch;
 
@@ -17,6 +18,8 @@ pub(crate) struct App {
     pub(crate) tools: Tools,
     pub(crate) store: Store,
     pub(crate) origin: Origin,
+    /// Proxies whose word on who asks is taken.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) nonces: Nonces,
     pub(crate) cursors: CursorKey,
     pub(crate) doors: Hub,

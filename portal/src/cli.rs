@@ -1,12 +1,13 @@
 //! The program: `latchkey-portal serve`, `latchkey-portal property create`.
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 use latchkey_env::{SharedClock, SharedRandom, SystemClock, SystemRandom};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -29,7 +30,7 @@ pub struct Args {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Run the portal.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Work on properties.
     #[command(subcommand)]
     Property(PropertyCommand),
@@ -95,6 +96,10 @@ pub struct ServeArgs {
     /// The certificate's private key (PEM).
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Address or network of a proxy in front, whose `X-Forwarded-For` says who asks (limits count by network). May be
+    /// given more than once. Without it, all that comes through a proxy shares one network's limits.
+    #[arg(long, value_name = "CIDR", value_parser = proxy)]
+    pub trusted_proxy: Vec<IpNet>,
     /// Mail server, such as `smtps://user:password@mail.example`; without it letters go to standard output.
     #[arg(
         long,
@@ -110,6 +115,12 @@ pub struct ServeArgs {
     /// How to log, on standard error; `RUST_LOG` says what.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// One address is a network too.
+fn proxy(text: &str) -> Result<IpNet, ipnet::AddrParseError> {
+    let one = text.parse::<IpAddr>().map(IpNet::from);
+    one.or_else(|_| text.parse())
 }
 
 /// How a line of the log looks.
@@ -147,7 +158,7 @@ pub fn run(args: Args) -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match args.command {
-            Command::Serve(args) => serve(args).await,
+            Command::Serve(args) => serve(*args).await,
             Command::Property(PropertyCommand::Create { from, place }) => create(from, place).await,
             Command::Audit(place) => audit(place).await,
         }
@@ -191,6 +202,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         listen: args.listen,
         public_url: args.public_url.clone(),
         tls,
+        trusted_proxies: args.trusted_proxy,
         mail,
         clock,
         random,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use latchkey_env::{SharedClock, SharedRandom, ticks};
 use latchkey_protocol::ids::PropertyId;
 use tokio::net::TcpListener;
@@ -48,6 +49,8 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// Certificate and key, when it speaks TLS itself.
     pub tls: Option<Tls>,
+    /// Proxies that name whom they serve in `X-Forwarded-For`; from all others that header counts for nothing.
+    pub trusted_proxies: Vec<IpNet>,
     /// Where letters go.
     pub mail: MailRoute,
     /// Its time.
@@ -196,6 +199,7 @@ impl Portal {
             tools,
             store,
             origin,
+            trusted_proxies: config.trusted_proxies,
             nonces: Nonces::new(&dpop),
             cursors: CursorKey::new(&cursors),
             doors: Hub::default(),

@@ -106,6 +106,7 @@ impl House {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: None,
             tls: None,
+            trusted_proxies: Vec::new(),
             mail: MailRoute::Memory(self.mailbox.clone()),
             clock: self.time.shared(),
             random: random(),

@@ -1,8 +1,6 @@
 //! Who calls: a session by its access token and proof of possession (RFC 9449, section 7).
 
-use std::net::IpAddr;
-
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use latchkey_protocol::api::problem::ProblemType;
@@ -10,7 +8,6 @@ use latchkey_protocol::api::problem::ProblemType;
 use super::Shared;
 use crate::auth::dpop::{self, Proof, Refused, Request};
 use crate::fault::Fault;
-use crate::listen::Peer;
 use crate::model::replay;
 use crate::model::session::{self, Session};
 use crate::store::Scope;
@@ -85,34 +82,4 @@ fn proof(parts: &Parts, app: &Shared, token: Option<&str>) -> Result<Proof, Faul
             Refused::Bad(why) => Fault::because(ProblemType::BadProof, why),
         }
     })
-}
-
-/// Where a request came from, for rate limits: an IPv4 address, or the network of 64 bits that an IPv6 host chooses its
-/// addresses from.
-pub(crate) fn peer(info: &ConnectInfo<Peer>) -> String {
-    network(info.0.addr.ip())
-}
-
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_with_many_addresses_is_one_peer() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2:3::4"), of("2001:db8:1:2:ffff::1"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    }
 }

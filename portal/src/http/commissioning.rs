@@ -1,13 +1,12 @@
 //! `POST /v1/commissioning`, `GET /v1/commissioning/{code}`: what a controller that belongs to nobody asks.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use http::StatusCode;
 use latchkey_protocol::api::doors::{ControllerOffer, InstalledController};
 
-use super::{Body, Problems, Shared, peer};
+use super::{Body, Network, Problems, Shared};
 use crate::fault::Fault;
-use crate::listen::Peer;
 use crate::model::offer;
 use crate::store::{Scope, Tx};
 
@@ -16,11 +15,11 @@ use crate::store::{Scope, Tx};
     responses((status = 202, description = "Waiting for an installer"), Problems))]
 pub(super) async fn offer(
     State(app): State<Shared>,
-    from: ConnectInfo<Peer>,
+    Network(network): Network,
     Body(request): Body<ControllerOffer>,
 ) -> Result<StatusCode, Fault> {
-    let (tools, peer) = (app.tools.clone(), peer(&from));
-    let work = move |tx: &mut dyn Tx| offer::lay(tx, &tools, &request.offer.0, &peer);
+    let tools = app.tools.clone();
+    let work = move |tx: &mut dyn Tx| offer::lay(tx, &tools, &request.offer.0, &network);
     app.store.write(Scope::Portal, work).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -4,6 +4,7 @@
 mod around;
 mod body;
 mod caller;
+mod network;
 mod problem;
 mod write;
 
@@ -52,7 +53,8 @@ use utoipa_axum::routes;
 
 pub(crate) use around::RequestId;
 pub(crate) use body::Body;
-pub(crate) use caller::{Caller, Proven, peer};
+pub(crate) use caller::{Caller, Proven};
+pub(crate) use network::Network;
 pub(crate) use problem::Problems;
 pub(crate) use write::{Write, once};
 

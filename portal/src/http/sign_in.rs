@@ -1,12 +1,11 @@
 //! `POST /v1/sign-in`
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use latchkey_protocol::api::auth::{SignInRequest, SignInStarted};
 
-use super::{Body, Problems, Shared, peer};
+use super::{Body, Network, Problems, Shared};
 use crate::fault::Fault;
-use crate::listen::Peer;
 use crate::model::sign_in;
 use crate::store::{Scope, Tx};
 
@@ -15,10 +14,10 @@ use crate::store::{Scope, Tx};
     responses((status = 200, body = SignInStarted, description = "A code is on its way"), Problems))]
 pub(super) async fn sign_in(
     State(app): State<Shared>,
-    from: ConnectInfo<Peer>,
+    Network(network): Network,
     Body(request): Body<SignInRequest>,
 ) -> Result<Json<SignInStarted>, Fault> {
-    let (tools, peer) = (app.tools.clone(), peer(&from));
-    let work = move |tx: &mut dyn Tx| sign_in::start(tx, &tools, &request.email, &peer);
+    let tools = app.tools.clone();
+    let work = move |tx: &mut dyn Tx| sign_in::start(tx, &tools, &request.email, &network);
     Ok(Json(app.store.write(Scope::Portal, work).await?))
 }

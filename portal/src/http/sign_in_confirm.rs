@@ -1,13 +1,12 @@
 //! `POST /v1/sign-in/{sign_in}`
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use latchkey_protocol::api::auth::{SignInConfirm, Tokens};
 use latchkey_protocol::api::problem::ProblemType;
 
-use super::{Body, Problems, Proven, Shared, peer};
+use super::{Body, Network, Problems, Proven, Shared};
 use crate::fault::Fault;
-use crate::listen::Peer;
 use crate::model::person::normal_name;
 use crate::model::sign_in::{self, Checked};
 use crate::model::{person, replay, session};
@@ -19,12 +18,12 @@ use crate::store::Scope;
     responses((status = 200, body = Tokens, description = "Signed in"), Problems))]
 pub(super) async fn sign_in_confirm(
     State(app): State<Shared>,
-    from: ConnectInfo<Peer>,
+    Network(network): Network,
     Path(id): Path<String>,
     Proven(proof): Proven,
     Body(request): Body<SignInConfirm>,
 ) -> Result<Json<Tokens>, Fault> {
-    let (tools, peer) = (app.tools.clone(), peer(&from));
+    let tools = app.tools.clone();
     let device_name = normal_name("device_name", &request.device_name)?;
     let tokens = app
         .store
@@ -38,7 +37,7 @@ pub(super) async fn sign_in_confirm(
             if person::properties_of(tx, &email)?.is_empty() {
                 return Ok(None);
             }
-            sign_in::remember_network(tx, &email, &peer, tools.now())?;
+            sign_in::remember_network(tx, &email, &network, tools.now())?;
             let tokens = session::register(tx, &tools, &email, &proof.jkt, &device_name)?;
             Ok::<_, Fault>(Some(tokens))
         })

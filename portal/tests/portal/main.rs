@@ -26,6 +26,7 @@ mod openapi;
 mod outbox;
 mod problems;
 mod process;
+mod proxies;
 mod sessions;
 mod slow;
 mod sync;

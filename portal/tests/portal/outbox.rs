@@ -46,6 +46,7 @@ async fn a_letter_that_could_not_be_sent_is_sent_after_a_restart() {
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,
+        trusted_proxies: Vec::new(),
         mail: MailRoute::Smtp {
             url: format!("smtp://127.0.0.1:{port}"),
             from: "keys@harbour.example".to_owned(),

@@ -48,7 +48,10 @@ async fn a_client_that_sends_a_byte_a_second_is_cut_off_in_the_midst_of_its_head
     }
     assert!(seconds >= 10, "cut off after {seconds} seconds");
     let rest = String::from_utf8(rest).unwrap();
-    assert!(rest.is_empty(), "cut off for its length, not its time: {rest}");
+    assert!(
+        rest.is_empty(),
+        "cut off for its length, not its time: {rest}"
+    );
     world.device(OWNER).await.me().await;
 }
 

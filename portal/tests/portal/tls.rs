@@ -29,6 +29,7 @@ fn config(folder: &Path, place: &Place, key: &str) -> Config {
             cert: fixture("localhost.cert.pem"),
             key: fixture(key),
         }),
+        trusted_proxies: Vec::new(),
         mail: MailRoute::Memory(Mailbox::new()),
         clock: Arc::new(VirtualClock::at("2026-11-24T09:00:00Z")),
         random: Arc::new(SystemRandom),

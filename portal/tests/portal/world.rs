@@ -221,6 +221,7 @@ async fn start(
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,
+        trusted_proxies: Vec::new(),
         mail: MailRoute::Memory(mail.clone()),
         clock: Arc::new(clock.clone()),
         random: Arc::new(SystemRandom),
