@@ -156,7 +156,8 @@ pub enum WalletFault {
     SealingKeyRefused,
     /// A newer version of the app wrote it: update.
     TooNew,
-    /// It was altered from outside.
+    /// Its file is not as the wallet left it: altered, set back in part, or copied in part. Say so, keep the
+    /// folder for whoever looks into it, make a new wallet elsewhere and sign in.
     Tampered,
     /// The folder or its file system failed.
     Storage,
@@ -242,7 +243,9 @@ fn wallet_fault(error: &WalletError) -> WalletFault {
         }
         WalletError::SealingKey(_) => WalletFault::SealingKeyRefused,
         WalletError::TooNew => WalletFault::TooNew,
-        WalletError::Tampered { .. } | WalletError::Malformed { .. } => WalletFault::Tampered,
+        WalletError::Changed | WalletError::Tampered { .. } | WalletError::Malformed { .. } => {
+            WalletFault::Tampered
+        }
         _ => WalletFault::Storage,
     }
 }

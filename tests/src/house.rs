@@ -119,14 +119,7 @@ impl House {
     /// # Errors
     /// When its wallet does not open.
     pub fn wallet(&self, email: &str, wrong: TimeDelta) -> Result<Arc<Phone>> {
-        let folder = self.path().join(email);
-        Ok(Phone::open(PhoneConfig {
-            folder: folder.join("wallet"),
-            sealing: Arc::new(FileSealingKey::new(folder.join("keys"), random())),
-            keys: None,
-            clock: Arc::new(OffsetClock::new(self.time.shared(), wrong)),
-            random: random(),
-        })?)
+        self.phone_with(&self.wallet_folder(email), email, wrong)
     }
 
     /// The phone of the person with this address, signed in; its own clock is wrong by this much.
@@ -145,6 +138,27 @@ impl House {
         let report = phone.sign_in_finish(&pending, code, "phone").await?;
         ensure!(report.failures.is_empty(), "{report:?}");
         Ok(phone)
+    }
+
+    /// The folder of this person's wallet.
+    #[must_use]
+    pub fn wallet_folder(&self, email: &str) -> PathBuf {
+        self.path().join(email).join("wallet")
+    }
+
+    /// This person's phone, with the wallet in this folder: theirs, or a copy from an earlier moment.
+    ///
+    /// # Errors
+    /// When it does not open.
+    pub fn phone_with(&self, wallet: &Path, email: &str, wrong: TimeDelta) -> Result<Arc<Phone>> {
+        let keys = self.path().join(email).join("keys");
+        Ok(Phone::open(PhoneConfig {
+            folder: wallet.to_owned(),
+            sealing: Arc::new(FileSealingKey::new(keys, random())),
+            keys: None,
+            clock: Arc::new(OffsetClock::new(self.time.shared(), wrong)),
+            random: random(),
+        })?)
     }
 
     /// Puts a controller with a network into service: it lays its offer before the portal and waits

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use aliro::command::ins;
 use latchkey_core::error::Error;
-use latchkey_core::phone::Phone;
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_env::{SeededRandom, SystemRandom, random_array};
@@ -22,6 +21,8 @@ use latchkey_tests::wire::{Way, Wire};
 
 /// A way, a place in its bytes, and the bit to change there.
 type Place = (Way, usize, u8);
+
+const RITA: &str = "rita@example.com";
 
 /// How many places are tried, unless `LATCHKEY_WHOLE` asks for every byte.
 const SAMPLE: usize = 150;
@@ -47,15 +48,16 @@ async fn change_bytes(have_met: bool) {
     let (rita, _) = scene.resident(TimeDelta::zero()).await.unwrap();
     // The wire that phones know, and the store of a door that knows nobody yet, or this phone alone.
     let (wire, store) = (cellar.on_the_spot.clone(), cellar.folder.clone());
-    let wallet = scene.house.path().join("rita@example.com/wallet/wallet.db");
     if have_met {
         unlock(&rita, "Cellar", CarrierKind::Stream).await.unwrap();
     }
     cellar.shutdown().await;
-    let memory = Memory::of(&wallet);
-    assert_eq!(memory.0.len(), usize::from(have_met));
+    // Every visit begins with her wallet, as with the door's store, as it is now.
+    drop(rita);
+    let wallet = scene.house.wallet_folder(RITA);
+    assert_eq!(remembered(&wallet), u32::from(have_met));
 
-    let control = visit(&scene, &rita, &wire, &store, None).await;
+    let control = visit(&scene, &wallet, &wire, &store, None).await;
     assert_eq!(control.openings(), 1, "the control opens");
     let carried = wire.carried();
     let cryptogram = cryptogram(&carried.out);
@@ -65,8 +67,7 @@ async fn change_bytes(have_met: bool) {
 
     let (mut changed, mut late) = (0, 0);
     for place in places(carried.out.len(), carried.back.len()) {
-        memory.put_back(&wallet);
-        let door = visit(&scene, &rita, &wire, &store, Some(place)).await;
+        let door = visit(&scene, &wallet, &wire, &store, Some(place)).await;
         for opening in door.lock.openings() {
             // What comes after the opening can no longer prevent it.
             let harmless = place.0 == Way::Out && cryptogram.contains(&place.1);
@@ -85,39 +86,15 @@ async fn change_bytes(have_met: bool) {
         "{changed} changed, {late} late"
     );
 
-    memory.put_back(&wallet);
-    let control = visit(&scene, &rita, &wire, &store, None).await;
+    let control = visit(&scene, &wallet, &wire, &store, None).await;
     assert_eq!(control.openings(), 1, "the phone still opens");
 }
 
-/// What a phone remembers of doors, as it stands in its wallet.
-struct Memory(Vec<[Vec<u8>; 4]>);
-
-impl Memory {
-    fn of(wallet: &Path) -> Self {
-        let wallet = rusqlite::Connection::open(wallet).unwrap();
-        let mut query = wallet
-            .prepare("SELECT id, property, record, persistent_key FROM readers")
-            .unwrap();
-        let rows = query
-            .query_map([], |row| {
-                Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
-            })
-            .unwrap();
-        Self(rows.map(Result::unwrap).collect())
-    }
-
-    fn put_back(&self, wallet: &Path) {
-        let wallet = rusqlite::Connection::open(wallet).unwrap();
-        wallet.execute("DELETE FROM readers", []).unwrap();
-        let insert =
-            "INSERT INTO readers (id, property, record, persistent_key) VALUES (?1, ?2, ?3, ?4)";
-        for row in &self.0 {
-            wallet
-                .execute(insert, rusqlite::params_from_iter(row))
-                .unwrap();
-        }
-    }
+/// How many doors a wallet remembers.
+fn remembered(wallet: &Path) -> u32 {
+    let wallet = rusqlite::Connection::open(wallet.join("wallet.db")).unwrap();
+    let count = wallet.query_row("SELECT count(*) FROM readers", [], |row| row.get(0));
+    count.unwrap()
 }
 
 /// Where the cryptogram stands in what a phone sent: behind its fresh point, in the answer to AUTH0.
@@ -152,10 +129,10 @@ fn places(out: usize, back: usize) -> Vec<Place> {
     (0..SAMPLE).map(|_| all[any()]).collect()
 }
 
-/// A visit to the door with a copy of this store, with a byte changed on the way.
+/// A visit to the door with a copy of this store, with a copy of this wallet, a byte changed on the way.
 async fn visit(
     scene: &Scene,
-    rita: &Phone,
+    wallet: &Path,
     wire: &Arc<Wire>,
     store: &Path,
     place: Option<Place>,
@@ -176,7 +153,10 @@ async fn visit(
         tamper
     }));
     wire.lead_to(door.on_the_spot.addr());
-    let unlocking = unlock(rita, "Cellar", CarrierKind::Stream);
+    let wallet = copy(wallet);
+    let rita = scene.house.phone_with(&wallet, RITA, TimeDelta::zero());
+    let rita = rita.unwrap();
+    let unlocking = unlock(&rita, "Cellar", CarrierKind::Stream);
     let outcome = hurried(&scene.house.time, &door.on_the_spot, unlocking).await;
     assert!(
         place.is_some() || outcome.is_ok(),

@@ -9,15 +9,18 @@
 //!   data key (32 bytes, drawn once a wallet)                      HKDF:
 //!     cell key   AES-256-GCM over every private column            see `seal`
 //!     row key    HMAC-SHA256: the ids of rows
+//!     tally key  HMAC-SHA256: what each row counts for            see `tally`
 //! ```
 //!
 //! The folder without the sealing key shows how many rows each table has and how long they are, and
-//! nothing else. Whoever can write the file can put back an older copy of a row or of the whole.
+//! nothing else. Whoever can write the file can put back an older copy of the whole; anything less, a row
+//! set back, taken away or put back, is noticed when the wallet is opened.
 
 mod attempts;
 mod credentials;
 mod device_keys;
 mod entities;
+mod opening;
 mod outbox;
 mod portals;
 mod properties;
@@ -25,13 +28,15 @@ mod readers;
 mod schema;
 mod seal;
 mod sealing_key;
+mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use latchkey_env::{SharedRandom, random_array};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use latchkey_env::SharedRandom;
+use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -45,9 +50,6 @@ pub(crate) use readers::ReaderRecord;
 pub(crate) use seal::RowId;
 use seal::{Cell, DataKey};
 pub use sealing_key::{FileSealingKey, SealingKey, SealingKeyError, SealingKeyStore, WalletId};
-
-/// Another process of the same wallet may be writing; it is never long.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// Why the wallet could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +80,13 @@ pub enum WalletError {
     /// A newer version of this library wrote the wallet.
     #[error("the wallet was written by a newer version: update the app")]
     TooNew,
-    /// The tables could not be brought to the newest version.
-    #[error("the wallet's tables could not be updated")]
-    Migration(#[source] Box<rusqlite_migration::Error>),
+    /// The file is not as this wallet left it: rows were altered, taken away or put back, by somebody or by
+    /// what copied the folder. Nothing in it can be relied on, and nothing was taken out of it.
+    #[error(
+        "the wallet's file was changed from outside: keep its folder aside for whoever looks into it, and \
+         sign in again with a new wallet"
+    )]
+    Changed,
     /// A cell does not open where it stands: altered, moved or swapped.
     #[error("the wallet was tampered with: {table}.{column} does not open")]
     Tampered {
@@ -112,9 +118,18 @@ pub enum WalletError {
 pub struct Wallet {
     id: WalletId,
     folder: PathBuf,
-    connection: Mutex<Connection>,
+    connection: Mutex<Watched>,
     key: DataKey,
     random: SharedRandom,
+}
+
+/// The connection, and up to where it knows that nobody else changed the file.
+struct Watched {
+    sql: Connection,
+    /// SQLite's `data_version`: it differs once another connection has written.
+    data_version: i64,
+    /// That of the tally.
+    generation: u64,
 }
 
 impl Wallet {
@@ -131,17 +146,9 @@ impl Wallet {
             path: folder.to_owned(),
             error,
         })?;
-        refuse_keys_inside(folder, sealing)?;
+        opening::refuse_keys_inside(folder, sealing)?;
         let _one_at_a_time = lock(folder, "wallet.lock")?;
-        let mut connection = Connection::open(folder.join("wallet.db"))?;
-        connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", "ON")?;
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.pragma_update(None, "secure_delete", "ON")?;
-        schema::migrate(&mut connection)?;
-        let (id, key) = open_data_key(&mut connection, sealing, &random)?;
+        let (id, key, connection) = opening::open(folder, sealing, &random)?;
         Ok(Arc::new(Self {
             id,
             folder: folder.to_owned(),
@@ -198,15 +205,31 @@ impl Wallet {
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let tx = connection
+        let Watched {
+            sql,
+            data_version,
+            generation,
+        } = &mut *connection;
+        let tx = sql
             .transaction_with_behavior(behavior)
             .map_err(WalletError::from)?;
+        let now = tally::data_version(&tx)?;
+        if now != *data_version {
+            let found = tally::check(&tx, &self.key, schema::NEWEST)?;
+            if found < *generation {
+                return Err(WalletError::Changed.into());
+            }
+            (*data_version, *generation) = (now, found);
+        }
+        let before = tally::Before::now(&tx, &self.key)?;
         let value = work(&Tx {
             sql: &tx,
             key: &self.key,
             random: &self.random,
         })?;
+        let advanced = before.settle(&tx, &self.key, &*self.random)?;
         tx.commit().map_err(WalletError::from)?;
+        *generation = advanced.unwrap_or(*generation);
         Ok(value)
     }
 }
@@ -264,72 +287,4 @@ fn lock(folder: &Path, name: &str) -> Result<std::fs::File, WalletError> {
     let path = folder.join(name);
     let open = std::fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
     open.map_err(|error| WalletError::Folder { path, error })
-}
-
-/// The sealing key protects a folder only from outside of it.
-fn refuse_keys_inside(folder: &Path, sealing: &dyn SealingKeyStore) -> Result<(), WalletError> {
-    let Some(keys) = sealing.folder() else {
-        return Ok(());
-    };
-    let resolved = |path: &Path| -> Result<PathBuf, WalletError> {
-        // The key folder may not exist yet: its nearest existing parent decides where it will lie.
-        let absolute = std::path::absolute(path);
-        let mut missing = Vec::new();
-        let mut existing = absolute.map_err(|error| WalletError::Folder {
-            path: path.to_owned(),
-            error,
-        })?;
-        loop {
-            match existing.canonicalize() {
-                Ok(real) => return Ok(real.join(missing.iter().rev().collect::<PathBuf>())),
-                Err(error) => match (existing.file_name(), existing.parent()) {
-                    (Some(name), Some(parent)) => {
-                        missing.push(name.to_owned());
-                        existing = parent.to_owned();
-                    }
-                    _ => {
-                        return Err(WalletError::Folder {
-                            path: path.to_owned(),
-                            error,
-                        });
-                    }
-                },
-            }
-        }
-    };
-    let keys = resolved(keys)?;
-    if keys.starts_with(resolved(folder)?) {
-        return Err(WalletError::SealingKeyInside(keys));
-    }
-    Ok(())
-}
-
-/// Loads the wallet's keys, or makes them in the transaction that makes the wallet, so that two
-/// processes that open a new wallet at once agree.
-fn open_data_key(
-    connection: &mut Connection,
-    sealing: &dyn SealingKeyStore,
-    random: &SharedRandom,
-) -> Result<(WalletId, DataKey), WalletError> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let row: Option<([u8; 16], Vec<u8>)> = tx
-        .query_row("SELECT wallet_id, data_key FROM wallet", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    if let Some((id, sealed)) = row {
-        let id = WalletId(id);
-        let sealing_key = sealing
-            .load(id)?
-            .ok_or(WalletError::SealingKeyMissing(id))?;
-        return Ok((id, DataKey::open(id, &sealing_key, &sealed)?));
-    }
-    let id = WalletId(random_array(&**random));
-    let (key, sealed) = DataKey::create(id, &sealing.create(id)?, &**random)?;
-    tx.execute(
-        "INSERT INTO wallet (id, wallet_id, data_key) VALUES (1, ?1, ?2)",
-        rusqlite::params![id.0, sealed],
-    )?;
-    tx.commit()?;
-    Ok((id, key))
 }

@@ -11,16 +11,24 @@
 //! | `outbox` | something that waits to be sent, or was refused | all of it |
 //! | `attempts` | a gesture at a door without an answer yet | the attempt |
 //! | `readers` | a door that has met this phone | which controller of it; the key that both remember |
+//! | `tally` | the tally over all other tables, once | all of it |
 //!
-//! Old versions open: a migration is only ever added at the end, and `core/tests/fixtures` keeps a
-//! file of each version.
+//! Old versions open: a step is only ever added at the end, and `core/tests/fixtures` keeps a file of each
+//! version.
 
-use rusqlite::Connection;
-use rusqlite_migration::{M, Migrations};
+use rusqlite::{Connection, Transaction};
 
 use super::WalletError;
 
-const MIGRATIONS: &[M<'_>] = &[M::up(FIRST), M::up(READERS)];
+/// Each step makes the next version of the tables, from 1 on; SQLite's `user_version` says which it is.
+const STEPS: &[&str] = &[FIRST, READERS, TALLY];
+
+/// The version that this code writes.
+#[expect(clippy::cast_possible_truncation, reason = "a handful")]
+pub(super) const NEWEST: u32 = STEPS.len() as u32;
+
+/// The first version with a tally.
+pub(super) const TALLIED: u32 = 3;
 
 const FIRST: &str = "
     CREATE TABLE wallet (
@@ -78,13 +86,28 @@ const READERS: &str = "
     CREATE INDEX readers_by_property ON readers (property);
     ";
 
-/// Brings the tables to the newest version, in one transaction each.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), WalletError> {
-    match Migrations::from_slice(MIGRATIONS).to_latest(connection) {
-        Ok(()) => Ok(()),
-        Err(rusqlite_migration::Error::MigrationDefinition(
-            rusqlite_migration::MigrationDefinitionError::DatabaseTooFarAhead,
-        )) => Err(WalletError::TooNew),
-        Err(error) => Err(WalletError::Migration(Box::new(error))),
+const TALLY: &str = "
+    CREATE TABLE tally (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        record BLOB NOT NULL
+    ) STRICT;
+    ";
+
+/// Which version the tables are of; 0 for a new file.
+pub(super) fn version(sql: &Connection) -> Result<u32, WalletError> {
+    let version = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version > NEWEST {
+        return Err(WalletError::TooNew);
     }
+    Ok(version)
+}
+
+/// Brings the tables from a version to the newest, in the transaction of whoever checked them before and
+/// tallies them afterwards: rows must not change between the two.
+pub(super) fn migrate(tx: &Transaction<'_>, from: u32) -> Result<(), WalletError> {
+    for step in STEPS.iter().skip(from as usize) {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", NEWEST)?;
+    Ok(())
 }

@@ -9,8 +9,6 @@ use async_trait::async_trait;
 use latchkey_core::error::Error;
 use latchkey_core::keys::{DeviceKeyError, DeviceKeys, KeyUse, Protection, SoftwareKeys};
 use latchkey_core::phone::{Phone, PhoneConfig};
-use latchkey_core::wallet::{FileSealingKey, Wallet};
-use latchkey_env::SystemRandom;
 use latchkey_protocol::api::auth::CredentialUse;
 use latchkey_protocol::api::sync::{Entity, EntityKind, RevocationEntity};
 use latchkey_protocol::bytes::Base64;
@@ -262,18 +260,9 @@ async fn where_the_person_has_to_be_there_every_visit_takes_a_signature() {
     unlock(&phone, GATE).await.0.unwrap();
     drop(phone);
     // The same wallet, and from now on its keystore asks.
-    let random = Arc::new(SystemRandom);
-    let sealing = Arc::new(FileSealingKey::new(
-        world.dir.path().join("keys"),
-        random.clone(),
-    ));
-    let wallet = Wallet::open(&world.folder(), &*sealing, random.clone()).unwrap();
     let phone = Phone::open(PhoneConfig {
-        folder: world.folder(),
-        sealing,
-        keys: Some(Arc::new(Asking(SoftwareKeys::new(wallet)))),
-        clock: Arc::new(world.phone_clock.clone()),
-        random,
+        keys: Some(Arc::new(Asking(SoftwareKeys::new(world.wallet())))),
+        ..world.phone_config()
     })
     .unwrap();
     unlock(&phone, GATE).await.0.unwrap();
@@ -364,17 +353,17 @@ async fn what_is_remembered_goes_with_key_phone_credential_and_portal() {
 
     // The platform has lost its keys: new ones are registered.
     let (world, phone, _door) = met().await;
-    let wallet = rusqlite::Connection::open(world.folder().join("wallet.db")).unwrap();
-    let labels: u32 = wallet
-        .query_row("SELECT count(*) FROM device_keys", [], |row| row.get(0))
+    let keys = SoftwareKeys::new(world.wallet());
+    let property: Vec<u8> = rusqlite::Connection::open(world.folder().join("wallet.db"))
+        .unwrap()
+        .query_row("SELECT id FROM properties", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(labels, 3, "account, access, code");
-    wallet
-        .execute(
-            "DELETE FROM device_keys WHERE rowid > (SELECT min(rowid) FROM device_keys)",
-            [],
-        )
-        .unwrap();
+    let property: String = property.iter().map(|byte| format!("{byte:02x}")).collect();
+    for usage in ["access", "code"] {
+        let label = format!("latchkey.{usage}.{property}");
+        assert!(keys.public_key(&label).await.unwrap().is_some(), "{label}");
+        keys.delete(&label).await.unwrap();
+    }
     phone.sync().await.unwrap();
     assert_eq!(remembered(&world), 0);
 

@@ -65,51 +65,6 @@ async fn keys_stay_over_a_restart_and_sign() {
     assert!(keys.sign("a", b"message").await.is_err());
 }
 
-#[tokio::test]
-async fn a_cell_that_was_moved_swapped_or_altered_does_not_open() {
-    let place = Place::new();
-    let keys = SoftwareKeys::new(place.open().unwrap());
-    keys.create("a", KeyUse::Access).await.unwrap();
-    keys.create("b", KeyUse::Code).await.unwrap();
-    let sql = place.sql();
-    let rows: Vec<(Vec<u8>, Vec<u8>)> = sql
-        .prepare("SELECT id, pkcs8 FROM device_keys ORDER BY rowid")
-        .unwrap()
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let put = |id: &[u8], cell: &[u8]| {
-        sql.execute(
-            "UPDATE device_keys SET pkcs8 = ?2 WHERE id = ?1",
-            (id, cell),
-        )
-        .unwrap();
-    };
-    let ([(a, a_cell), (b, b_cell)], bad) = (<[_; 2]>::try_from(rows).unwrap(), |error| {
-        matches!(
-            error,
-            latchkey_core::keys::DeviceKeyError::Wallet(WalletError::Tampered {
-                table: "device_keys",
-                column: "pkcs8"
-            },)
-        )
-    });
-    put(&a, &b_cell);
-    put(&b, &a_cell);
-    assert!(bad(keys.sign("a", b"x").await.unwrap_err()), "swapped");
-    for at in [0, 1, 13, a_cell.len() - 1] {
-        let mut altered = a_cell.clone();
-        altered[at] ^= 1;
-        put(&a, &altered);
-        assert!(bad(keys.sign("a", b"x").await.unwrap_err()), "byte {at}");
-    }
-    put(&a, &a_cell[..10]);
-    assert!(bad(keys.sign("a", b"x").await.unwrap_err()), "cut");
-    put(&a, &a_cell);
-    keys.sign("a", b"x").await.unwrap();
-}
-
 #[test]
 fn a_missing_or_foreign_sealing_key_is_said_and_the_wallet_stays_whole() {
     let place = Place::new();
@@ -193,48 +148,4 @@ fn two_that_open_a_new_wallet_at_once_open_the_same() {
         threads.map(|thread| thread.join().unwrap()).to_vec()
     });
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-}
-
-/// A child that keeps keys and says each one when it is kept, killed at some moment.
-#[tokio::test]
-async fn what_was_said_to_be_kept_outlives_a_kill() {
-    const CHILD: &str = "LATCHKEY_TEST_WALLET_CHILD";
-    if let Ok(dir) = std::env::var(CHILD) {
-        let dir = Path::new(&dir);
-        let sealing = FileSealingKey::new(dir.join("keys"), random());
-        let wallet = Wallet::open(&dir.join("wallet"), &sealing, random()).unwrap();
-        let keys = SoftwareKeys::new(wallet);
-        for number in 0.. {
-            let label = format!("key-{number}");
-            keys.create(&label, KeyUse::Code).await.unwrap();
-            println!("\nkept {label}");
-        }
-    }
-    let place = Place::new();
-    for round in 0..3 {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "wallet::what_was_said_to_be_kept_outlives_a_kill",
-                "--nocapture",
-            ])
-            .env(CHILD, place.dir.path())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = std::io::BufReader::new(child.stdout.take().unwrap());
-        let mut kept: Vec<String> = Vec::new();
-        for line in std::io::BufRead::lines(lines) {
-            kept.extend(line.unwrap().strip_prefix("kept ").map(str::to_owned));
-            if kept.len() == 5 + round {
-                child.kill().unwrap();
-            }
-        }
-        child.wait().unwrap();
-        assert!(kept.len() >= 5, "{kept:?}");
-        let keys = SoftwareKeys::new(place.open().unwrap());
-        for label in kept {
-            keys.sign(&label, b"still there").await.unwrap();
-        }
-    }
 }

@@ -8,7 +8,7 @@ use aliro::document::issuer::{AccessDocument, Element};
 use aliro::document::{AccessData, AccessRule, Capabilities, IssuerName, Timestamp, Validity};
 use latchkey_core::phone::{Phone, PhoneConfig};
 use latchkey_core::views::{DoorRef, KeyRef};
-use latchkey_core::wallet::FileSealingKey;
+use latchkey_core::wallet::{FileSealingKey, Wallet};
 use latchkey_env::{Clock as _, OffsetClock, SharedClock, SystemRandom, VirtualClock};
 use latchkey_protocol::api::auth::{CredentialUse, Membership, RegisterCredential};
 use latchkey_protocol::api::doors::{Door, DoorKind, DoorReach};
@@ -114,18 +114,26 @@ impl World {
     }
 
     pub(crate) fn phone(&self) -> Arc<Phone> {
-        let random = Arc::new(SystemRandom);
-        Phone::open(PhoneConfig {
+        Phone::open(self.phone_config()).unwrap()
+    }
+
+    pub(crate) fn phone_config(&self) -> PhoneConfig {
+        PhoneConfig {
             folder: self.folder(),
-            sealing: Arc::new(FileSealingKey::new(
-                self.dir.path().join("keys"),
-                random.clone(),
-            )),
+            sealing: Arc::new(self.sealing()),
             keys: None,
             clock: Arc::new(self.phone_clock.clone()),
-            random,
-        })
-        .unwrap()
+            random: Arc::new(SystemRandom),
+        }
+    }
+
+    /// The phone's wallet, opened beside it.
+    pub(crate) fn wallet(&self) -> Arc<Wallet> {
+        Wallet::open(&self.folder(), &self.sealing(), Arc::new(SystemRandom)).unwrap()
+    }
+
+    fn sealing(&self) -> FileSealingKey {
+        FileSealingKey::new(self.dir.path().join("keys"), Arc::new(SystemRandom))
     }
 
     /// A phone that is signed in and has synced: what it needs at the doors came with the second sync,
