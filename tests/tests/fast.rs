@@ -69,6 +69,8 @@ fn met(gate: &Gate) -> i64 {
     store.query_row(newest, [], |row| row.get(0)).unwrap()
 }
 
+const RITA: &str = "rita@example.com";
+
 fn change(database: &Path, sql: &str) {
     let database = rusqlite::Connection::open(database).unwrap();
     database.execute_batch(sql).unwrap();
@@ -186,10 +188,18 @@ async fn whichever_side_forgets_a_signature_does() {
     let scene = Scene::set().await.unwrap();
     let cellar = scene.offline("Cellar").await.unwrap();
     let (rita, _) = scene.resident(TimeDelta::zero()).await.unwrap();
-    let wallet = scene.house.path().join("rita@example.com/wallet/wallet.db");
     let (wire, folder) = (cellar.on_the_spot.clone(), cellar.folder.clone());
+    // Her wallet as it is before it remembers anything: a wallet does not let itself be changed in part.
+    drop(rita);
+    let file = scene.house.wallet_folder(RITA).join("wallet.db");
+    assert!(!file.with_extension("db-wal").exists(), "it is closed");
+    let before = scene.house.path().join("before");
+    std::fs::create_dir(&before).unwrap();
+    std::fs::copy(file, before.join("wallet.db")).unwrap();
+    let rita = scene.house.wallet(RITA, TimeDelta::zero()).unwrap();
     assert_eq!(visit(&rita, "Cellar", &wire).await, opened(SHOWN));
-    change(&wallet, "DELETE FROM readers");
+    let rita = scene.house.phone_with(&before, RITA, TimeDelta::zero());
+    let rita = rita.unwrap();
     assert_eq!(visit(&rita, "Cellar", &wire).await, opened(SIGNED));
     assert_eq!(visit(&rita, "Cellar", &wire).await, opened(FAST));
     cellar.shutdown().await;
