@@ -1,6 +1,7 @@
 //! Bundles that phones bring: put together page by page, durably, over however many visits, and then
 //! obeyed whole in one commit, or not at all.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -142,6 +143,15 @@ impl Door {
         let Some(Assembly { header, .. }) = inner.incoming.clone() else {
             return Ok(());
         };
+        // What has come by itself since its header may have made it an old one.
+        if is_over(&inner.knowledge, &header) {
+            tracing::info!(number = ?header.number, "an older bundle");
+            inner
+                .store
+                .write(|tx| Ok::<_, DoorError>(forget_incoming(tx)?))?;
+            inner.incoming = None;
+            return Ok(());
+        }
         let body = incoming_body(inner.store.read())?;
         match Fit::check(&header, body, &self.keys, &self.installed) {
             Ok(fit) => {
@@ -325,13 +335,15 @@ fn kind(body: &Body) -> Option<Setting> {
 /// How far both series have come once the bundle is obeyed.
 fn stands_for(before: StatementNumbers, header: &Header) -> StatementNumbers {
     let bundle = header.stands_for();
-    if bundle.epoch > before.epoch {
-        return bundle;
-    }
-    StatementNumbers {
-        epoch: before.epoch,
-        all: before.all.max(bundle.all),
-        own: before.own.max(bundle.own),
+    match bundle.epoch.cmp(&before.epoch) {
+        Ordering::Greater => bundle,
+        Ordering::Equal => StatementNumbers {
+            epoch: before.epoch,
+            all: before.all.max(bundle.all),
+            own: before.own.max(bundle.own),
+        },
+        // Its numbers say nothing in this epoch.
+        Ordering::Less => before,
     }
 }
 
@@ -348,8 +360,7 @@ fn verify_header(signed: &[u8], installed: &Installed) -> Option<Header> {
 /// An older bundle revives nothing: not one before the last that was obeyed, nor one of an epoch that has
 /// passed. Of two that are brought, the newer one is put together.
 fn is_wanted(inner: &Inner, header: &Header, signed: &[u8]) -> bool {
-    let knowledge = &inner.knowledge;
-    if header.number <= knowledge.bundle || header.number.epoch < knowledge.numbers.epoch {
+    if is_over(&inner.knowledge, header) {
         tracing::info!(number = ?header.number, "an older bundle");
         return false;
     }
@@ -357,4 +368,9 @@ fn is_wanted(inner: &Inner, header: &Header, signed: &[u8]) -> bool {
         None => true,
         Some(there) => header.number >= there.header.number && signed != there.signed,
     }
+}
+
+/// Whether a bundle is none above the last that was obeyed, or of an epoch that has passed.
+fn is_over(knowledge: &Knowledge, header: &Header) -> bool {
+    header.number <= knowledge.bundle || header.number.epoch < knowledge.numbers.epoch
 }

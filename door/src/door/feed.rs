@@ -13,12 +13,13 @@ use latchkey_protocol::revocation::{RevocationList, RevocationView, Taken};
 use latchkey_protocol::statement::{Body, Statement, Step};
 use rusqlite::Transaction;
 
+use super::bundle::Assembly;
 use super::inner::{Knowledge, verify_list, verify_statement};
 use super::{Door, DoorError, Inner, Installed};
 use crate::env::Env;
 use crate::store::{
-    Setting, forget_document, forget_passes, forget_phone, keep_pass, keep_revocations,
-    keep_setting, keep_statement_numbers, remembered_phones,
+    Setting, forget_document, forget_incoming, forget_passes, forget_phone, keep_pass,
+    keep_revocations, keep_setting, keep_statement_numbers, remembered_phones,
 };
 
 impl Door {
@@ -111,14 +112,23 @@ fn take_statement(
         }
         Step::Known | Step::Stale | Step::NotForUs => return Ok(false),
     };
+    // What has come of a bundle of the epoch before is not completed in this one.
+    let passed = |assembly: &Assembly| assembly.header.number.epoch < numbers.epoch;
+    let drops = begins && inner.incoming.as_ref().is_some_and(passed);
     inner.store.write(|tx| {
         if begins {
             forget_passes(tx)?;
+        }
+        if drops {
+            forget_incoming(tx)?;
         }
         keep_body(tx, installed, &statement, bytes)?;
         keep_statement_numbers(tx, numbers)?;
         Ok::<_, DoorError>(())
     })?;
+    if drops {
+        inner.incoming = None;
+    }
     inner.knowledge.numbers = numbers;
     inner.knowledge.obey(statement.body);
     inner.asked_for = None;

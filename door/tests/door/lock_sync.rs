@@ -174,6 +174,54 @@ async fn an_old_bundle_held_back_revives_nothing() {
     assert_eq!(scanned(&door, &gone, &property).await, revoked);
 }
 
+/// Its header was obeyed in time; before its last page came, the portal began a new epoch.
+#[tokio::test]
+async fn a_bundle_half_brought_in_one_epoch_is_not_obeyed_in_the_next() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let olds: Vec<_> = (0..30).map(|_| Guest::new(&property, "{}")).collect();
+    for old in &olds {
+        property.state(Body::Pass(old.signed.clone()));
+    }
+    let numbered: Vec<_> = (2u64..).zip(&olds).collect();
+    let bundle = property.bundle(&door, 1, passes(&numbered));
+    let mut pages = bundle.pages();
+    let last = pages.pop().unwrap();
+    assert!(!pages.is_empty());
+    let bring = |pages| Carries {
+        pages: Some(pages),
+        ..with(bundle.clone())
+    };
+    let carrier = || Phone::resident(&property, "{}");
+    let (first, second) = (carrier().carries(bring(pages)), carrier());
+    let half = first.visit(&door).await;
+    assert_eq!(state(&half, &door).bundle, BundleNumber::default());
+
+    let new = Guest::new(&property, "{}");
+    property.begin_epoch();
+    let told = property.state(Body::Pass(new.signed.clone()));
+    let phone = Phone::resident(&property, "{}").with_statements(vec![told]);
+    phone.visit(&door).await;
+    assert_eq!(scanned(&door, &new, &property).await, None);
+
+    let second = second.gesture(2).carries(bring(vec![last]));
+    let visit = second.visit(&door).await;
+    assert_eq!(visit.needs.as_ref().unwrap().assembling, None);
+    let state = state(&visit, &door);
+    let numbers = StatementNumbers {
+        epoch: 2,
+        all: 1,
+        own: 0,
+    };
+    assert_eq!(
+        (state.bundle, state.statements),
+        (BundleNumber::default(), numbers)
+    );
+    assert_eq!(scanned(&door, &new, &property).await, None);
+    let unknown = Some(Reason::NotYetAtThisDoor);
+    assert_eq!(scanned(&door, &olds[0], &property).await, unknown);
+}
+
 #[tokio::test]
 async fn settings_of_a_bundle_replace_those_before_it_and_no_later_ones() {
     let mut property = Property::new();

@@ -64,7 +64,9 @@ pub(crate) struct Property {
     /// The truth.
     pub(crate) clock: VirtualClock,
     pub(crate) offsets: Offsets,
-    /// The statements for all doors so far.
+    /// In which its numbers count.
+    epoch: u32,
+    /// The statements for all doors so far, in this epoch.
     statements: Vec<Vec<u8>>,
     /// One more with each revocation list.
     lists: u64,
@@ -84,6 +86,7 @@ impl Property {
             reader_ca: Key::new(),
             clock,
             offsets: Offsets::new("Test/One", "2026a", span, OFFSET, []).unwrap(),
+            epoch: 1,
             statements: Vec::new(),
             lists: 0,
         };
@@ -112,7 +115,10 @@ impl Property {
                 property: self.id,
                 door: door.id,
                 generation: door.generation,
-                number: BundleNumber { epoch: 1, number },
+                number: BundleNumber {
+                    epoch: self.epoch,
+                    number,
+                },
                 all,
                 own: 0,
                 content,
@@ -158,6 +164,12 @@ impl Property {
         }
     }
 
+    /// The portal came back from a backup: its numbers begin anew.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        self.statements.clear();
+    }
+
     /// States something for all doors: the next of the series.
     pub(crate) fn state(&mut self, body: Body) -> Vec<u8> {
         let number = self.statements.len() as u64 + 1;
@@ -170,7 +182,7 @@ impl Property {
         let payload = Statement {
             property: self.id,
             addressee,
-            epoch: 1,
+            epoch: self.epoch,
             number,
             body,
         }

@@ -61,7 +61,7 @@ impl Told {
             epoch,
             all: statements::last_number(tx, property, Addressee::All, epoch)?,
             statements: statements::that_stand(tx, property, Addressee::All, epoch)?,
-            passes: pass_rows::standing(tx, property, now)?,
+            passes: pass_rows::standing(tx, property, epoch, now)?,
             list: revocations::newest(tx, property)?,
         })
     }

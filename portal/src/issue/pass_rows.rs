@@ -126,23 +126,38 @@ pub(crate) fn between(
     .collect()
 }
 
-/// The passes that stand, as far as statements have told of them.
+/// The passes that stand, as far as statements of this epoch have told of them.
 pub(crate) fn standing(
     tx: &mut dyn Tx,
     property: PropertyId,
+    epoch: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Record>, StoreError> {
-    tx.query(
-        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
-             number, renew_at, last_used
-         FROM pass
-         WHERE property = ?1 AND ended_at IS NULL AND number > 0 AND statement_until > ?2
-         ORDER BY number",
-        params![property, now],
-    )?
-    .iter()
-    .map(Record::from_row)
-    .collect()
+    let rows = tx.query(
+        "SELECT p.id, p.key_id, p.credential, p.link, p.public_key, p.doors, p.rules, p.statement,
+             p.statement_until, p.number, p.renew_at, p.last_used, s.statement
+         FROM pass p
+         JOIN statement s ON s.property = p.property AND s.series = 'all' AND s.epoch = ?3
+              AND s.number = p.number
+         WHERE p.property = ?1 AND p.ended_at IS NULL AND p.number > 0 AND p.statement_until > ?2
+         ORDER BY p.number",
+        params![property, now, epoch],
+    )?;
+    let mut standing = Vec::new();
+    for row in rows {
+        let (pass, statement) = (Record::from_row(&row)?, row.at::<Vec<u8>>(12)?);
+        if is_in(&pass, &statement) {
+            standing.push(pass);
+        }
+    }
+    Ok(standing)
+}
+
+/// Whether it is this pass that a statement of its number tells of: in an earlier epoch that number may have been
+/// another statement's.
+fn is_in(pass: &Record, statement: &[u8]) -> bool {
+    let length = pass.statement.len();
+    length > 0 && statement.windows(length).any(|part| part == pass.statement)
 }
 
 /// The doors that have proved, by their signed states, that they know this pass.
@@ -151,6 +166,16 @@ pub(crate) fn known_at(
     property: PropertyId,
     pass: &Record,
 ) -> Result<Vec<DoorId>, StoreError> {
+    let stated = tx.first(
+        "SELECT s.statement FROM statement s
+         JOIN property p ON p.id = s.property AND p.epoch = s.epoch
+         WHERE s.property = ?1 AND s.series = 'all' AND s.number = ?2",
+        params![property, as_i64(pass.number)?],
+    )?;
+    let stated: Option<Vec<u8>> = stated.map(|row| row.at(0)).transpose()?;
+    if !stated.is_some_and(|statement| is_in(pass, &statement)) {
+        return Ok(Vec::new());
+    }
     let rows = tx.query(
         "SELECT d.id, d.number FROM door_state s
          JOIN door d ON d.property = s.property AND d.id = s.door AND d.generation = s.generation

@@ -1,5 +1,7 @@
 //! What phones carry for doors without a network: bundles in, logs out, the time.
 
+use std::path::Path;
+
 use latchkey_env::{SystemRandom, random_array};
 use latchkey_protocol::api::doors::{DoorTime, LogKept};
 use latchkey_protocol::api::events::{Event, Means};
@@ -9,7 +11,7 @@ use latchkey_protocol::clock::SignedTimeAnswer;
 use latchkey_protocol::doorlink::{DoorEvent, FromDoor, FromPortal, Subject};
 use latchkey_protocol::doorlog::{Parcel, Receipt, SignedParcel, SignedReceipt};
 use latchkey_protocol::doorstate::BundleNumber;
-use latchkey_protocol::ids::{EventId, Generation, PassId};
+use latchkey_protocol::ids::{EventId, Generation, PassId, PropertyId};
 use latchkey_protocol::revocation::RevocationList;
 use latchkey_protocol::statement::Body;
 use latchkey_protocol::uses::Held;
@@ -205,6 +207,63 @@ async fn a_property_of_before_gets_what_it_lacks_at_the_start() {
     // There was a key already: it is told once.
     let numbers = flat.commissioned.numbers;
     assert_eq!(bundle(&world, &staff, &flat, 1).await.all, numbers.all);
+}
+
+/// What the signer remembers of the property, changed.
+fn alter_signer(data: &Path, property: PropertyId, change: impl FnOnce(&mut Value)) {
+    let signer = data.join("signer").join(property.to_string());
+    let path = signer.join("state.json");
+    let mut state = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut state);
+    std::fs::write(&path, serde_json::to_vec(&state).unwrap()).unwrap();
+}
+
+/// The numbers of the epoch before say nothing in this one: no bundle holds a statement that it does not stand for.
+#[tokio::test]
+async fn passes_that_were_told_in_an_earlier_epoch_are_in_no_bundle_of_the_next() {
+    let world = World::start().await;
+    let staff = world.device(STAFF).await;
+    let flat = Door::install(&world, "Flat 7").await;
+    guest(&world, &staff).await;
+    bundle(&world, &staff, &flat, 1).await;
+    world.database.alter(world.folder.path(), |_| {
+        "UPDATE property SET epoch = 2".to_owned()
+    });
+    let property = world.property;
+    let restored = |state: &mut Value| {
+        state["epoch"] = 2.into();
+        state["confirmed"] = json!({});
+    };
+    let world = world
+        .restart_after(|data| alter_signer(data, property, restored))
+        .await;
+    let mut staff = staff;
+    staff.move_to(world.portal.url());
+    let told = loop {
+        let told = bundle(&world, &staff, &flat, 1).await;
+        if told.epoch == 2 {
+            break told;
+        }
+    };
+    let content = opened(&flat, &told);
+    assert!(
+        content.passes.iter().all(|(number, _)| *number <= told.all),
+        "{} and {:?}",
+        told.all,
+        content.passes
+    );
+    // Nor is one that has only its number in common with a statement of this epoch.
+    let mut new = Vec::new();
+    for _ in 0..4 {
+        new.push(guest(&world, &staff).await.1);
+    }
+    let later = loop {
+        let later = bundle(&world, &staff, &flat, told.number + 1).await;
+        if passes(&flat, &opened(&flat, &later)).len() >= new.len() {
+            break later;
+        }
+    };
+    assert_eq!(passes(&flat, &opened(&flat, &later)), new);
 }
 
 fn events(from: u64, up_to: u64) -> Vec<DoorEvent> {

@@ -163,6 +163,11 @@ impl World {
 
     /// Ends the portal and starts it again on the same folder.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(|_| {}).await
+    }
+
+    /// The same, with its data folder changed in between.
+    pub(crate) async fn restart_after(self, change: impl FnOnce(&Path)) -> Self {
         let Self {
             folder,
             database,
@@ -172,6 +177,7 @@ impl World {
             property,
         } = self;
         portal.shutdown().await;
+        change(folder.path());
         let portal = start(&folder, &database, &clock, &mail).await;
         Self {
             folder,
