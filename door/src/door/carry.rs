@@ -16,19 +16,29 @@ pub(crate) const FIRST_PHONE_SESSION: u64 = 1 << 62;
 
 impl Door {
     /// How far this door has come, and what a phone may bring it. Its question for the time belongs to
-    /// this session alone.
-    pub(crate) async fn needs(self: &Arc<Self>, session: u64) -> Result<Needs, DoorError> {
+    /// this session alone. How far the log goes, and with it how often the door is used, is told to
+    /// those only who have shown a grant here, as is what others have brought in part.
+    pub(crate) async fn needs(
+        self: &Arc<Self>,
+        session: u64,
+        known: bool,
+    ) -> Result<Needs, DoorError> {
         self.run(move |door| {
             let time = door.wants_time().then(|| door.challenge(session));
             let inner = door.lock();
-            let (kept, last) = log_reach(inner.store.read())?;
+            let (log, assembling) = if known {
+                let (kept, last) = log_reach(inner.store.read())?;
+                (LogReach { kept, last }, assembling(&inner))
+            } else {
+                (LogReach::default(), None)
+            };
             Ok(Needs {
                 generation: door.installed.generation,
                 list_after: inner.knowledge.list(),
                 statements_after: inner.knowledge.numbers,
                 bundle_after: inner.knowledge.bundle,
-                assembling: assembling(&inner),
-                log: LogReach { kept, last },
+                assembling,
+                log,
                 time,
             })
         })

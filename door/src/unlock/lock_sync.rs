@@ -26,7 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
             PrivateMessage::Carry => {
                 // A phone that has come to carry commits to nothing any more.
                 self.stage = self.answered();
-                let needs = door.needs(self.number).await?;
+                let needs = door.needs(self.number, self.known).await?;
                 Some(PrivateMessage::Needs(Box::new(needs)))
             }
             // Whatever comes before that belongs to an opening.

@@ -10,6 +10,7 @@ use latchkey_protocol::doorlog::{Parcel, Receipt, SignedParcel, SignedReceipt};
 use latchkey_protocol::doorstate::{BundleNumber, DoorState, StatementNumbers};
 use latchkey_protocol::ids::Generation;
 use latchkey_protocol::pass::{DoorSet, Pass};
+use latchkey_protocol::private::LogReach;
 use latchkey_protocol::revocation::Revocations;
 use latchkey_protocol::rules::Reason;
 use latchkey_protocol::sealing::SealingKey;
@@ -550,6 +551,38 @@ async fn whoever_has_shown_no_grant_takes_no_log() {
     assert!(stranger.visit(&door).await.log.is_empty());
     let known = Phone::resident(&property, "{}").carries(carries());
     assert_eq!(known.visit(&door).await.log.len(), 1);
+}
+
+/// Two visits of anybody's would tell how often the door was opened in between, and by what others bring,
+/// what is on its way.
+#[tokio::test]
+async fn a_stranger_hears_nothing_of_how_far_the_log_goes_or_what_others_bring() {
+    let mut property = Property::new();
+    let door = Door::new(&property).await;
+    let guests: Vec<_> = (0..30).map(|_| Guest::new(&property, "{}")).collect();
+    for guest in &guests {
+        property.state(Body::Pass(guest.signed.clone()));
+    }
+    let numbered: Vec<_> = (2u64..).zip(&guests).collect();
+    let bundle = property.bundle(&door, 1, passes(&numbered));
+    let half = Carries {
+        pages: Some(vec![bundle.pages().remove(0)]),
+        ..with(bundle)
+    };
+    let staff = Phone::resident(&property, "{}").carries(half);
+    staff.visit(&door).await;
+    let asks = || Carries {
+        takes_log: true,
+        only: true,
+        ..Carries::default()
+    };
+    let stranger = Phone::stranger(&property).carries(asks());
+    let needs = stranger.visit(&door).await.needs.unwrap();
+    assert_eq!((needs.log, needs.assembling), (LogReach::default(), None));
+    let known = Phone::resident(&property, "{}").carries(asks());
+    let needs = known.visit(&door).await.needs.unwrap();
+    assert_eq!((needs.log.kept, needs.log.last), (0, 1));
+    assert!(needs.assembling.is_some());
 }
 
 /// The time comes by challenge only, through a phone that is online there: its answer to this session's
