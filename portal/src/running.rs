@@ -33,8 +33,8 @@ use crate::signer::{Series, SignerError};
 use crate::store::{Database, Scope, Store, StoreError, Tx, Wake};
 use crate::tools::Tools;
 
-/// How often what is due is renewed and what is over forgotten.
-const ROUNDS: Duration = Duration::from_secs(300);
+/// How often what is due is renewed, what is over forgotten, and what failed tried again.
+pub(crate) const ROUNDS: Duration = Duration::from_secs(300);
 
 /// What a portal needs in order to start.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! What phones carry for doors without a network: bundles in, logs out, the time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use latchkey_env::{SystemRandom, random_array};
 use latchkey_protocol::api::doors::{DoorTime, LogKept};
@@ -40,6 +41,27 @@ async fn bundle(world: &World, phone: &Device, door: &Door, at_least: u64) -> Bu
         match found {
             Some(bundle) if bundle.number >= at_least => return bundle,
             _ => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// The same, while one round after the other passes.
+async fn bundle_of_a_round(
+    world: &World,
+    phone: &mut Device,
+    door: &Door,
+    at_least: u64,
+) -> BundleEntity {
+    loop {
+        world.clock.advance(Duration::from_secs(301));
+        let answer = phone.refresh_with(&phone.refresh).await;
+        phone.take(&answer);
+        for _ in 0..20 {
+            let page = phone.sync(world, None).await;
+            let found = bundles(&page).find(|bundle| bundle.door == door.id);
+            if let Some(bundle) = found.filter(|bundle| bundle.number >= at_least) {
+                return bundle;
+            }
         }
     }
 }
@@ -264,6 +286,36 @@ async fn passes_that_were_told_in_an_earlier_epoch_are_in_no_bundle_of_the_next(
         }
     };
     assert_eq!(passes(&flat, &opened(&flat, &later)), new);
+}
+
+/// Nothing else need be issued for it: a bundle that could not be made is tried again in each round.
+#[tokio::test]
+async fn a_bundle_that_could_not_be_made_comes_later_by_itself() {
+    let world = World::start().await;
+    let mut staff = world.device(STAFF).await;
+    world.database.alter(world.folder.path(), |_| {
+        "UPDATE door SET reach = 'offline';".to_owned()
+    });
+    let north = Door::install(&world, "North gate").await;
+    let flat = Door::install(&world, "Flat 7").await;
+    let (_, link) = share(&world, &staff, &[north.id], json!({})).await;
+    Browser::open(&world, &link).bind().await.ok::<Value>();
+    let first = bundle(&world, &staff, &north, 1).await;
+    let pass = opened(&north, &first).passes.remove(0).1.to_bytes();
+    // Not readable for a while: its door's bundle cannot be made.
+    world.database.alter(world.folder.path(), |bytes| {
+        format!("UPDATE pass SET statement = {};", bytes(&pass[..9]))
+    });
+    let (_, link) = share(&world, &staff, &[north.id, flat.id], json!({})).await;
+    Browser::open(&world, &link).bind().await.ok::<Value>();
+    // The doors are looked at in the order of their numbers.
+    bundle(&world, &staff, &flat, 1).await;
+    world.database.alter(world.folder.path(), |bytes| {
+        let (spoilt, pass) = (bytes(&pass[..9]), bytes(&pass));
+        format!("UPDATE pass SET statement = {pass} WHERE statement = {spoilt};")
+    });
+    let second = bundle_of_a_round(&world, &mut staff, &north, 2).await;
+    assert_eq!(passes(&north, &opened(&north, &second)).len(), 2);
 }
 
 fn events(from: u64, up_to: u64) -> Vec<DoorEvent> {
