@@ -16,13 +16,16 @@ use crate::store::Wake;
 
 /// What a property needs that was made before there was lock sync.
 pub(crate) async fn begin(app: &Shared, id: PropertyId) -> Result<(), Fault> {
-    let tools = app.tools.clone();
+    // By itself: it stays even if the signer refuses what follows.
     app.store
         .write(id, move |tx| {
             let record = property::load(tx, id)?;
-            statements::name_kinds(tx, &record)?;
-            log_key::publish_once(tx, &tools, id)
+            statements::name_kinds(tx, &record)
         })
+        .await?;
+    let tools = app.tools.clone();
+    app.store
+        .write(id, move |tx| log_key::publish_once(tx, &tools, id))
         .await
 }
 

@@ -204,6 +204,7 @@ pub(crate) fn due(
     if places.is_empty() {
         return Ok(Vec::new());
     }
+    statements::must_be_named(tx, property)?;
     let now = tools.now();
     let epoch = property::epoch(tx, property)?;
     let told = Told::load(tx, property, epoch, now)?;
@@ -229,6 +230,7 @@ pub(crate) fn make(
     let Some(place) = place(tx, property, door)? else {
         return Ok(());
     };
+    statements::must_be_named(tx, property)?;
     let now = tools.now();
     let epoch = tools.signer.epoch(property)?;
     let told = Told::load(tx, property, epoch, now)?;

@@ -151,6 +151,18 @@ pub(crate) fn name_kinds(tx: &mut dyn Tx, property: &property::Record) -> Result
     }
 }
 
+/// Refuses to say what stands while it is not known of each statement what it says: those would be left out.
+pub(super) fn must_be_named(tx: &mut dyn Tx, property: PropertyId) -> Result<(), Fault> {
+    let nameless = tx.first(
+        "SELECT 1 FROM statement WHERE property = ?1 AND kind IS NULL LIMIT 1",
+        params![property],
+    )?;
+    match nameless {
+        None => Ok(()),
+        Some(_) => Err(Fault::Internal("statements without a kind".to_owned())),
+    }
+}
+
 /// The highest number of a series in this epoch; 0 before the first.
 pub(crate) fn last_number(
     tx: &mut dyn Tx,

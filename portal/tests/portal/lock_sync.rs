@@ -288,6 +288,45 @@ async fn passes_that_were_told_in_an_earlier_epoch_are_in_no_bundle_of_the_next(
     assert_eq!(passes(&flat, &opened(&flat, &later)), new);
 }
 
+/// At the start the signer refuses: the statements are named all the same, and bundles leave none of them out.
+#[tokio::test]
+async fn a_bundle_leaves_out_no_settings_when_a_signer_refuses_at_the_start() {
+    let world = World::start().await;
+    let staff = world.device(STAFF).await;
+    let flat = Door::install(&world, "Flat 7").await;
+    guest(&world, &staff).await;
+    bundle(&world, &staff, &flat, 1).await;
+    world.database.alter(world.folder.path(), |_| {
+        "DELETE FROM statement WHERE kind = 'log-key'; UPDATE statement SET kind = NULL;
+         DELETE FROM bundle;"
+            .to_owned()
+    });
+    let property = world.property;
+    let ahead = |state: &mut Value| state["confirmed"] = json!({ "all": 100 });
+    let world = world
+        .restart_after(|data| alter_signer(data, property, ahead))
+        .await;
+    let mut staff = staff;
+    staff.move_to(world.portal.url());
+    let content = opened(&flat, &bundle(&world, &staff, &flat, 1).await);
+    assert_eq!(content.statements.len(), 2, "settings and door settings");
+}
+
+/// No bundle is made of statements of which it is not known what they say; in the next round it is.
+#[tokio::test]
+async fn a_bundle_waits_until_its_statements_are_named() {
+    let world = World::start().await;
+    let mut staff = world.device(STAFF).await;
+    let flat = Door::install(&world, "Flat 7").await;
+    world.database.alter(world.folder.path(), |_| {
+        "UPDATE statement SET kind = NULL;".to_owned()
+    });
+    guest(&world, &staff).await;
+    let told = bundle_of_a_round(&world, &mut staff, &flat, 1).await;
+    let content = opened(&flat, &told);
+    assert_eq!(content.statements.len(), 3);
+}
+
 /// Nothing else need be issued for it: a bundle that could not be made is tried again in each round.
 #[tokio::test]
 async fn a_bundle_that_could_not_be_made_comes_later_by_itself() {
