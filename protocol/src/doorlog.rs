@@ -1,7 +1,7 @@
 //! A door's log on its way by phone: parcels of events, each whole by itself, signed by the door and sealed
 //! to the portal's log key; and the receipt by which a door without a network hears that they are kept.
 //!
-//! A parcel says after which entry it begins and up to which it goes, and leaves nothing out in between that
+//! A parcel says from where on the door still hands out entries, after which entry it begins and up to which it goes, and leaves nothing out in between that
 //! the door still has. So the portal knows without asking whether something is missing, however many phones
 //! brought what; a receipt covers only what is there without a gap. Until it comes, the door keeps
 //! everything and hands it out again.
@@ -35,6 +35,8 @@ pub struct Parcel {
     pub door: DoorId,
     /// Which controller's: each counts for itself.
     pub generation: Generation,
+    /// The door hands out no entry up to this one any more: they are kept already, or have made room for others.
+    pub kept: u64,
     /// It begins after the entry of this sequence number.
     pub after: u64,
     /// It goes up to the entry of this one.
@@ -44,14 +46,15 @@ pub struct Parcel {
 }
 
 impl Parcel {
-    /// The payload, with as many of the events as fit: `[1, property, door, generation, after, up to,
-    /// [event as JSON, …]]`; and the number up to which it goes. None when there is no event, or when the
+    /// The payload, with as many of the events as fit: `[1, property, door, generation, kept, after,
+    /// up to, [event as JSON, …]]`; and the number up to which it goes. None when there is no event, or when the
     /// first does not fit.
     #[must_use]
     pub fn payload(
         property: PropertyId,
         door: DoorId,
         generation: Generation,
+        kept: u64,
         after: u64,
         events: &[DoorEvent],
     ) -> Option<(Vec<u8>, u64)> {
@@ -73,6 +76,7 @@ impl Parcel {
             .bytes(&property.0)
             .bytes(&door.0)
             .uint(generation.0)
+            .uint(kept)
             .uint(after)
             .uint(up_to)
             .byte_strings(texts)
@@ -92,6 +96,7 @@ impl Parcel {
             property: PropertyId(reader.exactly()?),
             door: DoorId(reader.exactly()?),
             generation: Generation(reader.uint()?),
+            kept: reader.uint()?,
             after: reader.uint()?,
             up_to: reader.uint()?,
             events: reader.list(MAX_EVENTS, |item| {
@@ -105,7 +110,8 @@ impl Parcel {
             .is_sorted_by(|one, other| one.sequence < other.sequence);
         let within =
             |event: &DoorEvent| (parcel.after + 1..=parcel.up_to).contains(&event.sequence);
-        if parcel.after >= parcel.up_to
+        if parcel.kept > parcel.after
+            || parcel.after >= parcel.up_to
             || parcel.events.is_empty()
             || !ascending
             || !parcel.events.iter().all(within)

@@ -70,6 +70,7 @@ impl Door {
                 installed.property,
                 installed.door,
                 installed.generation,
+                kept,
                 after,
                 &events,
             );

@@ -29,6 +29,7 @@ pub(crate) fn take(
     let Parcel {
         door,
         generation,
+        kept: kept_at_door,
         after,
         up_to,
         ..
@@ -45,10 +46,12 @@ pub(crate) fn take(
         "log.carry",
         &subject,
     )?;
+    let before = kept(tx, property, door, generation)?;
     door::had_contact(tx, property, door, tools.now())?;
     note(tx, property, door, generation, after, up_to)?;
-    let before = kept(tx, property, door, generation)?;
-    let now = without_a_gap(tx, property, door, generation, before)?;
+    // What the door does not have any more, or hands out no more, nobody will bring.
+    let from = before.max(kept_at_door);
+    let now = without_a_gap(tx, property, door, generation, from)?;
     if now > before {
         kept_up_to(tx, property, door, generation, now)?;
         sign_receipt(tx, tools, property, door, generation, now)?;

@@ -373,6 +373,11 @@ fn events(from: u64, up_to: u64) -> Vec<DoorEvent> {
 
 /// A parcel of these events as the door hands it out.
 fn parcel(door: &Door, signer: &Key, after: u64, events: &[DoorEvent]) -> Value {
+    parcel_kept(door, signer, 0, after, events)
+}
+
+/// The same of a door that hands out nothing any more up to `kept`.
+fn parcel_kept(door: &Door, signer: &Key, kept: u64, after: u64, events: &[DoorEvent]) -> Value {
     let told = door
         .commissioned
         .statements
@@ -381,8 +386,15 @@ fn parcel(door: &Door, signer: &Key, after: u64, events: &[DoorEvent]) -> Value 
             Body::LogKey(key) => Some(key),
             _ => None,
         });
-    let (payload, _) =
-        Parcel::payload(door.state.property, door.id, door.generation, after, events).unwrap();
+    let (payload, _) = Parcel::payload(
+        door.state.property,
+        door.id,
+        door.generation,
+        kept,
+        after,
+        events,
+    )
+    .unwrap();
     let signature = signer.sign(&Parcel::to_be_signed(&payload));
     let signed = SignedParcel::new(payload, aliro::crypto::Signature(signature));
     let sealed = signed.seal(
@@ -538,6 +550,22 @@ async fn a_log_may_go_on_by_phone_where_the_line_left_off() {
     let parcel = parcel(&flat, &flat.controller.reader, 4, &events(5, 6));
     let kept: LogKept = carry(&world, &staff, parcel).await.ok();
     assert_eq!(kept.up_to, 6);
+}
+
+/// What the door was told is kept, or has no room for any more, nobody will bring: the receipt goes on from there.
+#[tokio::test]
+async fn a_log_whose_beginning_is_gone_gets_its_receipt() {
+    let world = World::start().await;
+    let staff = world.device(STAFF).await;
+    let flat = Door::install(&world, "Flat 7").await;
+    let reader = &flat.controller.reader;
+    let late = parcel_kept(&flat, reader, 40, 43, &events(44, 45));
+    carry(&world, &staff, late).await.ok::<LogKept>();
+    let rest = parcel_kept(&flat, reader, 40, 40, &events(41, 43));
+    let kept: LogKept = carry(&world, &staff, rest).await.ok();
+    assert_eq!(kept.up_to, 45);
+    let told = receipt(&staff.sync(&world, None).await, &flat).unwrap();
+    assert_eq!(told.up_to, 45);
 }
 
 #[tokio::test]

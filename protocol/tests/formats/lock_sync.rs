@@ -225,9 +225,10 @@ proptest! {
         at in any::<prop::sample::Index>(), bit in 0u8..8,
     ) {
         let events = events(after, count);
+        let kept = after / 2;
         let generation = Generation(generation);
         let (payload, up_to) =
-            Parcel::payload(PROPERTY, DOOR, generation, after, &events).unwrap();
+            Parcel::payload(PROPERTY, DOOR, generation, kept, after, &events).unwrap();
         let door = TestKey::of("door");
         let signature = door.sign(&Parcel::to_be_signed(&payload));
         let portal = SealingKey::from_seed(&[8; 32]);
@@ -249,7 +250,7 @@ proptest! {
         let fits = usize::try_from(up_to - after).unwrap();
         prop_assert!(fits == count || fits >= 20, "{fits} of {count}");
         prop_assert!(fits <= MAX_EVENTS);
-        prop_assert_eq!((parcel.after, parcel.up_to), (after, up_to));
+        prop_assert_eq!((parcel.kept, parcel.after, parcel.up_to), (kept, after, up_to));
         prop_assert_eq!(&parcel.events[..], &events[..fits]);
     }
 
@@ -384,18 +385,25 @@ fn a_header_whose_pages_and_length_disagree_is_refused() {
 #[test]
 fn a_parcel_with_entries_outside_of_what_it_names_is_refused() {
     let door = TestKey::of("door");
-    let read = |after, events: &[DoorEvent]| {
-        let (payload, _) = Parcel::payload(PROPERTY, DOOR, Generation(1), after, events).unwrap();
+    let read_kept = |kept, after, events: &[DoorEvent]| {
+        let (payload, _) =
+            Parcel::payload(PROPERTY, DOOR, Generation(1), kept, after, events).unwrap();
         let signature = door.sign(&Parcel::to_be_signed(&payload));
         SignedParcel::new(payload, signature).verify(&door.public())
     };
+    let read = |after, events: &[DoorEvent]| read_kept(after, after, events);
     let three = events(5, 3);
     assert!(read(5, &three).is_ok());
     assert!(read(4, &three).is_ok(), "one that the door no longer has");
     let malformed = Err(SignedError::Format(FormatError::Malformed));
     assert_eq!(read(6, &three), malformed);
+    assert!(read_kept(2, 5, &three).is_ok());
+    assert_eq!(read_kept(6, 5, &three), malformed);
     let mut mixed = three;
     mixed.swap(0, 1);
     assert_eq!(read(5, &mixed), malformed);
-    assert_eq!(Parcel::payload(PROPERTY, DOOR, Generation(1), 0, &[]), None);
+    assert_eq!(
+        Parcel::payload(PROPERTY, DOOR, Generation(1), 0, 0, &[]),
+        None
+    );
 }

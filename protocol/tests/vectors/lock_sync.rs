@@ -135,7 +135,7 @@ fn logs() {
         denied,
     };
     let events = [event(8, None), event(10, Some(Reason::CodeUsedBefore))];
-    let (payload, up_to) = Parcel::payload(PROPERTY, DOOR, GENERATION, 7, &events).unwrap();
+    let (payload, up_to) = Parcel::payload(PROPERTY, DOOR, GENERATION, 6, 7, &events).unwrap();
     assert_eq!(up_to, 10);
     let input = Parcel::to_be_signed(&payload);
     let signed = SignedParcel::new(payload.clone(), TestKey::of("door").sign(&input));
