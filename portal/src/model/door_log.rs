@@ -47,7 +47,12 @@ pub(crate) fn take(
         &subject,
     )?;
     let before = kept(tx, property, door, generation)?;
-    door::had_contact(tx, property, door, tools.now())?;
+    if up_to > before.max(reach(tx, property, door, generation)?) {
+        let standing = controller::standing(tx, property, door)?;
+        if standing.is_some_and(|standing| standing.generation == generation) {
+            door::had_contact(tx, property, door, tools.now())?;
+        }
+    }
     note(tx, property, door, generation, after, up_to)?;
     // What the door does not have any more, or hands out no more, nobody will bring.
     let from = before.max(kept_at_door);
@@ -96,6 +101,21 @@ fn note(
         params![property, door, generation.0, as_i64(after)?, as_i64(up_to)?],
     )?;
     Ok(())
+}
+
+/// Up to which entry the parcels reach that wait behind a gap; 0 without any.
+fn reach(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: DoorId,
+    generation: Generation,
+) -> Result<u64, StoreError> {
+    let row = tx.first(
+        "SELECT MAX(up_to) FROM log_parcel WHERE property = ?1 AND door = ?2 AND generation = ?3",
+        params![property, door, generation.0],
+    )?;
+    let reach: Option<u64> = row.map_or(Ok(None), |row| row.at(0))?;
+    Ok(reach.unwrap_or(0))
 }
 
 /// How far the parcels reach from `kept` on, whichever came first.

@@ -568,6 +568,34 @@ async fn a_log_whose_beginning_is_gone_gets_its_receipt() {
     assert_eq!(told.up_to, 45);
 }
 
+/// Whoever sends on what is known, or what a controller said that does not stand there any more, was not at the door.
+#[tokio::test]
+async fn a_log_that_tells_nothing_new_is_no_contact_with_its_door() {
+    let world = World::start().await;
+    let (staff, owner) = (world.device(STAFF).await, world.device(OWNER).await);
+    let flat = Door::install(&world, "Flat 7").await;
+    let last = async || find(&world, &owner, "Flat 7").await.last_contact;
+    let reader = &flat.controller.reader;
+    let first = parcel(&flat, reader, 0, &events(1, 3));
+    carry(&world, &staff, first.clone()).await.ok::<LogKept>();
+    let seen = last().await;
+    assert!(seen.is_some());
+    world.clock.advance(Duration::from_secs(60));
+    carry(&world, &staff, first).await.ok::<LogKept>();
+    assert_eq!(last().await, seen);
+    let next = parcel(&flat, reader, 3, &events(4, 4));
+    carry(&world, &staff, next).await.ok::<LogKept>();
+    let seen_again = last().await;
+    assert!(seen_again > seen);
+
+    let _second = Door::install(&world, "Flat 7").await;
+    let seen = last().await;
+    world.clock.advance(Duration::from_secs(60));
+    let replaced = parcel(&flat, reader, 4, &events(5, 5));
+    carry(&world, &staff, replaced).await.ok::<LogKept>();
+    assert_eq!(last().await, seen);
+}
+
 #[tokio::test]
 async fn a_phone_at_a_door_asks_for_the_time_in_its_name() {
     let world = World::start().await;
