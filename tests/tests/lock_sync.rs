@@ -209,10 +209,14 @@ async fn a_phone_that_is_online_lends_a_door_its_time() {
     let addr = cellar.on_the_spot.addr();
     cellar.shutdown().await;
     let cellar = scene.house.again(folder).await.unwrap();
-    // Phones go on dialling where it was.
-    let lead = tokio::net::TcpListener::bind(addr).await;
     let far = cellar.running.stream_addr().unwrap();
-    let lead = lead.unwrap();
+    // Phones go on dialling where it was, once what listened there is gone.
+    let lead = loop {
+        match tokio::net::TcpListener::bind(addr).await {
+            Ok(lead) => break lead,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
     let task = tokio::spawn(async move {
         while let Ok((mut near, _)) = lead.accept().await {
             let mut far = tokio::net::TcpStream::connect(far).await.unwrap();
