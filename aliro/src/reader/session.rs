@@ -132,6 +132,9 @@ impl Session {
     /// After the fast phase: goes on to the standard phase, because documents
     /// or a signature are needed. [`Event::Authenticated`] comes a second time.
     ///
+    /// The keys of the fast phase end with it. Whatever was sent under them and
+    /// did not arrive is lost unnoticed: send nothing that matters before.
+    ///
     /// # Errors
     /// [`OutOfTurn`] unless the device is known by the fast phase, undecided, and
     /// nothing was exchanged.

@@ -77,7 +77,7 @@ impl Sessions {
                 self.reader.signed(READER.sign(&message))
             }
             Event::Authenticated(who) => match who.phase {
-                Phase::Fast if self.setup.insists => self.reader.prove(),
+                Phase::Fast if self.setup.insists => self.prove(),
                 Phase::Standard if self.setup.documents => self.ask(),
                 _ => self.settle(),
             },
@@ -95,7 +95,7 @@ impl Sessions {
             1 => self.tell_device(),
             2 => self.report_move(),
             3 => self.reader.refuse(ReaderStatus::NOT_TRUSTED),
-            4 => self.reader.prove(),
+            4 => self.prove(),
             5 => self.ask(),
             6 => self.complete(),
             7 => self.exchange(),
@@ -132,6 +132,13 @@ impl Sessions {
         let (source, state) = (OperationSource::ThisDeviceRke, ReaderState::Unsecured);
         let events = self.reader.send_status_changed(source, state)?;
         self.by_reader.messages.say(Said::Moved(source, state));
+        Ok(events)
+    }
+
+    fn prove(&mut self) -> Events {
+        let events = self.reader.prove()?;
+        self.by_reader.messages.end_keys();
+        self.by_device.messages.end_keys();
         Ok(events)
     }
 
