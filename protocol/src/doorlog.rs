@@ -12,7 +12,7 @@ use crate::cbor::{FormatError, Reader, array};
 use crate::doorlink::DoorEvent;
 use crate::ids::{DoorId, Generation, PropertyId};
 use crate::sealing::{self, DoesNotOpen, NotSealable, Sealed, SealingKey};
-use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::signing::{Envelope, Purpose, SignedError, input, signed};
 
 /// Most bytes of a parcel's payload.
 pub const MAX_PARCEL: usize = 15 * 1024;
@@ -228,34 +228,12 @@ impl Receipt {
     }
 }
 
-/// A receipt with the issuer's signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedReceipt(Envelope);
+signed! {
+    /// A receipt with the issuer's signature.
+    SignedReceipt, MAX_RECEIPT
+}
 
 impl SignedReceipt {
-    /// Most bytes on the wire.
-    pub const MAX: usize = MAX_RECEIPT + Envelope::OVERHEAD;
-
-    /// Puts payload and signature together.
-    #[must_use]
-    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
-        Self(Envelope { payload, signature })
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`FormatError`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Envelope::from_bytes(bytes, MAX_RECEIPT).map(Self)
-    }
-
     /// The receipt, once the issuer's key has been checked. Whose it is, the door compares.
     ///
     /// # Errors

@@ -2,12 +2,12 @@
 //! and the portal's instances pass it on unopened; proof of withdrawal, drift and *needs sync* rest on it
 //! alone.
 
-use aliro::crypto::{PublicKey, Signature};
+use aliro::crypto::PublicKey;
 
 use crate::cbor::{FormatError, Reader, VERSION, Writer, array_of, inner};
 use crate::clock::ClockReading;
 use crate::ids::{DoorId, Generation, PropertyId};
-use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::signing::{Purpose, SignedError, input, signed};
 use crate::uses::LeaseReport;
 
 /// The number of a revocation list: the signer's epoch, then a count within it. Zero and zero before
@@ -244,34 +244,12 @@ impl DoorState {
     }
 }
 
-/// A state with its door's signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedDoorState(Envelope);
+signed! {
+    /// A state with its door's signature.
+    SignedDoorState, MAX_STATE
+}
 
 impl SignedDoorState {
-    /// Most bytes on the wire.
-    pub const MAX: usize = MAX_STATE + Envelope::OVERHEAD;
-
-    /// Puts payload and signature together.
-    #[must_use]
-    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
-        Self(Envelope { payload, signature })
-    }
-
-    /// The bytes, which nobody on the way needs to open.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`FormatError`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Envelope::from_bytes(bytes, MAX_STATE).map(Self)
-    }
-
     /// Which door this claims to be from, for finding the key that [`Self::verify`] needs.
     ///
     /// # Errors

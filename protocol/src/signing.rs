@@ -163,6 +163,43 @@ impl Envelope {
     }
 }
 
+/// Declares a payload with its signature as it is carried and kept. Who must have signed, and what else must hold, is the
+/// type's own `verify`.
+macro_rules! signed {
+    ($(#[$doc:meta])* $name:ident, $most:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name($crate::signing::Envelope);
+
+        impl $name {
+            /// Most bytes on the wire.
+            pub const MAX: usize = $most + $crate::signing::Envelope::OVERHEAD;
+
+            /// Puts payload and signature together.
+            #[must_use]
+            pub fn new(payload: Vec<u8>, signature: aliro::crypto::Signature) -> Self {
+                Self($crate::signing::Envelope { payload, signature })
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub fn to_bytes(&self) -> Vec<u8> {
+                self.0.to_bytes()
+            }
+
+            /// Reads what [`Self::to_bytes`] wrote; nothing is verified yet.
+            ///
+            /// # Errors
+            /// [`FormatError`](crate::cbor::FormatError) for anything else.
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, $crate::cbor::FormatError> {
+                $crate::signing::Envelope::from_bytes(bytes, $most).map(Self)
+            }
+        }
+    };
+}
+
+pub(crate) use signed;
+
 impl std::fmt::Debug for Envelope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Envelope({} bytes)", self.payload.len())

@@ -45,6 +45,20 @@ pub(crate) fn python_packages(name: &str, requirements: &str) -> Result<PathBuf,
     Err(format!("pip cannot fetch {requirements}"))
 }
 
+/// Installs a package of Debian's, where we may; whether it is there then, the caller looks.
+pub(crate) fn install_from_debian(package: &str) {
+    if !is_root() || !works(command("apt-get").arg("--version")) {
+        return;
+    }
+    let _ = succeeds(command("apt-get").args(["update", "--quiet=2"]));
+    let _ = succeeds(
+        command("apt-get")
+            .args(["install", "--yes", "--quiet=2", "--no-install-recommends"])
+            .arg(package)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    );
+}
+
 fn pip_install(folder: &Path) -> Command {
     let mut pip = command("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--upgrade"])

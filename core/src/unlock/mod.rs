@@ -187,14 +187,7 @@ async fn open(
     listener.on_event(UnlockEvent::Looking {
         expected: plan.expected,
     });
-    let gesture = Gesture {
-        context,
-        plan: &plan,
-        portal: &portal,
-        listener,
-        carriers: carriers(options, &plan, &portal),
-        attempt: AttemptId(random_array(&*context.shared.random)),
-    };
+    let gesture = Gesture::new(context, &plan, &portal, options, listener);
     let limit = options.timeout.min(Duration::from_secs(30));
     let (reached, answered) = tokio::select! {
         done = timeout(&*context.shared.clock, limit, gesture.run()) => {
@@ -236,14 +229,7 @@ pub(crate) async fn carry(
 ) -> Result<(), Error> {
     let plan = Plan::read(context, at, Purpose::Carry)?;
     let (_, portal) = context.property(at.property)?;
-    let gesture = Gesture {
-        context,
-        plan: &plan,
-        portal: &portal,
-        listener,
-        carriers: carriers(options, &plan, &portal),
-        attempt: AttemptId(random_array(&*context.shared.random)),
-    };
+    let gesture = Gesture::new(context, &plan, &portal, options, listener);
     let reached = tokio::select! {
         done = timeout(&*context.shared.clock, options.timeout, gesture.first_to_be_ready()) => {
             done.unwrap_or(Err(Error::DoorNotReached(DoorFault::Timeout)))?
@@ -316,6 +302,23 @@ struct Reached<'a> {
 }
 
 impl<'a> Gesture<'a> {
+    fn new(
+        context: &'a Context,
+        plan: &'a Plan,
+        portal: &'a Arc<PortalClient>,
+        options: &UnlockOptions,
+        listener: &'a dyn UnlockListener,
+    ) -> Self {
+        Self {
+            context,
+            plan,
+            portal,
+            listener,
+            carriers: carriers(options, plan, portal),
+            attempt: AttemptId(random_array(&*context.shared.random)),
+        }
+    }
+
     async fn run(&self) -> Result<(Reached<'a>, Answered), Error> {
         let mut commits = 0;
         loop {

@@ -71,7 +71,7 @@ async fn a_wallet_of_every_version_opens_and_works() {
 /// Writes the fixture of the newest version. Run it once for a new version, and never for an old one:
 /// `cargo test -p latchkey-core --test phone -- --ignored write_the_fixture`.
 #[tokio::test]
-#[ignore = "writes into the repository"]
+#[ignore = "writes the newest version's fixture: run by hand, once for each version"]
 async fn write_the_fixture() {
     let mut world = World::hasty().await;
     world.wire.state().memberships = vec![membership(Role::Staff)];

@@ -1,7 +1,6 @@
 //! In step with a portal: cursors, tombstones, starting over, and what is drawn from it.
 
 use latchkey_core::follow::PhoneChange;
-use latchkey_env::{Clock as _, SystemClock};
 use latchkey_protocol::api::sync::{Change, Entity, EntityKind, RevocationEntity, SyncPage};
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::rules::{AccessRules, Decision, Reason, Status};
@@ -229,43 +228,4 @@ async fn following_tells_what_changes_and_when_the_portal_is_gone() {
         follow.next().await.unwrap(),
         PhoneChange::Offline { portal_url }
     );
-}
-
-/// What the wallet's check at each opening costs, beside what is read afterwards:
-/// `cargo test --release -p latchkey-core --test phone -- --ignored --nocapture how_long`.
-#[tokio::test]
-#[ignore = "measures, and asserts nothing of it"]
-async fn how_long_it_takes_to_open_a_wallet_of_500_keys_and_to_list_them() {
-    let world = World::new().await;
-    let phone = world.signed_in().await;
-    let mut changes = Vec::new();
-    for change in world.changes() {
-        for number in 0..500_u16 {
-            let mut change = change.clone();
-            let [high, low] = number.to_be_bytes();
-            match &mut change.value {
-                Some(Entity::Key(key)) => key.id.0[..2].copy_from_slice(&[high, low]),
-                Some(Entity::Pass(pass)) => {
-                    pass.pass.0[..2].copy_from_slice(&[high, low]);
-                    pass.key.0[..2].copy_from_slice(&[high, low]);
-                }
-                _ => continue,
-            }
-            change.id = format!("{number}");
-            changes.push(change);
-        }
-    }
-    then(&world, changes);
-    assert_eq!(phone.sync().await.unwrap().changes, 1000);
-    drop(phone);
-    let mut times = Vec::new();
-    for _ in 0..20 {
-        let begun = SystemClock.monotonic();
-        let phone = world.phone();
-        let opened = SystemClock.monotonic();
-        assert_eq!(phone.keys().unwrap().len(), 501);
-        times.push((opened - begun, SystemClock.monotonic() - opened));
-    }
-    times.sort();
-    println!("opened, listed: {:?}", &times[..5]);
 }

@@ -9,8 +9,8 @@ use latchkey_protocol::statement::Body;
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
+use crate::bundles::with;
 use crate::guest::Guest;
-use crate::lock_sync::with;
 use crate::phone::{Phone, Sealed};
 use crate::property::{Door, Property};
 

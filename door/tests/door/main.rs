@@ -6,14 +6,16 @@
     reason = "what fails here fails its test, and says where"
 )]
 
+mod bundles;
 mod codes;
 mod commissioning;
 mod fast;
 mod gestures;
 mod guest;
 mod interrupted;
+mod lent_time;
 mod line;
-mod lock_sync;
+mod logs;
 mod old_stores;
 mod phone;
 mod phones;

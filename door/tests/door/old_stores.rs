@@ -51,7 +51,7 @@ async fn a_store_of_every_version_opens_and_has_forgotten_nothing(#[case] dump: 
 
 /// Writes the fixture of the present version. To be run once before the schema changes.
 #[tokio::test]
-#[ignore = "makes a fixture"]
+#[ignore = "writes the newest version's fixture: run by hand, once for each version"]
 async fn write_the_fixture_of_this_version() {
     let mut property = Property::new();
     let guest = Guest::new(&property, "{}");

@@ -258,13 +258,6 @@ pub(crate) fn make(
         },
     )?;
     keep(tx, tools, property, &place, number, &at, Some(signed))?;
-    change::tell(
-        tx,
-        property,
-        Audience::Carriers,
-        EntityKind::Bundle,
-        &door.to_string(),
-    )?;
     let subject = format!("{door} {} {epoch}.{number}", place.generation.0);
     audit::write(tx, tools, property, None, "sign.bundle", &subject)?;
     tx.wake(Wake::Issued(property));
@@ -291,16 +284,10 @@ pub(crate) fn commissioned(
         .filter(|last| last.epoch == told.epoch)
         .map_or(0, |last| last.number);
     keep(tx, tools, property, &place, number, &at, None)?;
-    change::tell(
-        tx,
-        property,
-        Audience::Carriers,
-        EntityKind::Bundle,
-        &door.to_string(),
-    )?;
     Ok(())
 }
 
+/// What is the last for a door, and what its carriers see.
 fn keep(
     tx: &mut dyn Tx,
     tools: &Tools,
@@ -331,6 +318,13 @@ fn keep(
             body,
             tools.now()
         ],
+    )?;
+    change::tell(
+        tx,
+        property,
+        Audience::Carriers,
+        EntityKind::Bundle,
+        &place.door.to_string(),
     )?;
     Ok(())
 }

@@ -37,21 +37,25 @@ async fn share_two(world: &World, staff: &Device) -> (Key, SharedLink) {
     share(world, staff, &[north, south], json!({})).await
 }
 
+/// Both gates on their lines, and a guest's pass for these doors.
+async fn gates(world: &World, link: &SharedLink) -> (Line, Line, PassId) {
+    let north = Door::install(world, "North gate").await;
+    let south = Door::install(world, "South gate").await;
+    let bound: GuestPass = Browser::open(world, link).bind().await.ok();
+    (
+        north.connect(world).await,
+        south.connect(world).await,
+        bound.pass,
+    )
+}
+
 #[tokio::test]
 async fn a_door_that_the_pass_does_not_name_uses_up_none_of_its_codes() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let north = Door::install(&world, "North gate").await;
-    let south = Door::install(&world, "South gate").await;
     let only = find(&world, &stefan, "North gate").await.id;
     let (_, link) = share(&world, &stefan, &[only], json!({})).await;
-    let pass = Browser::open(&world, &link)
-        .bind()
-        .await
-        .ok::<GuestPass>()
-        .pass;
-    let mut north = north.connect(&world).await;
-    let mut south = south.connect(&world).await;
+    let (mut north, mut south, pass) = gates(&world, &link).await;
     assert_eq!(ask(&mut south, pass, 100).await, Some(Reason::WrongDoor));
     assert_eq!(ask(&mut north, pass, 100).await, None);
 }
@@ -109,16 +113,8 @@ async fn the_first_door_wins_a_code_and_only_a_newer_one_counts_after_it() {
 async fn of_two_doors_that_ask_at_once_one_wins() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let north = Door::install(&world, "North gate").await;
-    let south = Door::install(&world, "South gate").await;
     let (_, link) = share_two(&world, &stefan).await;
-    let pass = Browser::open(&world, &link)
-        .bind()
-        .await
-        .ok::<GuestPass>()
-        .pass;
-    let mut north = north.connect(&world).await;
-    let mut south = south.connect(&world).await;
+    let (mut north, mut south, pass) = gates(&world, &link).await;
     for issued in 1..40 {
         let (one, other) =
             tokio::join!(ask(&mut north, pass, issued), ask(&mut south, pass, issued));
@@ -134,16 +130,8 @@ async fn of_two_doors_that_ask_at_once_one_wins() {
 async fn a_door_cannot_use_up_the_codes_of_days_to_come() {
     let world = World::start().await;
     let stefan = world.device(STAFF).await;
-    let north = Door::install(&world, "North gate").await;
-    let south = Door::install(&world, "South gate").await;
     let (_, link) = share_two(&world, &stefan).await;
-    let pass = Browser::open(&world, &link)
-        .bind()
-        .await
-        .ok::<GuestPass>()
-        .pass;
-    let mut north = north.connect(&world).await;
-    let mut south = south.connect(&world).await;
+    let (mut north, mut south, pass) = gates(&world, &link).await;
     let now: chrono::DateTime<chrono::Utc> = "2026-11-24T09:00:00Z".parse().unwrap();
     let now = u64::try_from(now.timestamp_millis()).unwrap() / 10;
     for ahead in [now + 6 * 60 * 100, u64::MAX / 2] {

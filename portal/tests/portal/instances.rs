@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use latchkey_portal::Portal;
 use latchkey_protocol::api::Page;
+use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::api::people::Person;
 use latchkey_protocol::api::sync::SyncPage;
 use latchkey_protocol::doorlink::{FromDoor, FromPortal, close};
@@ -34,6 +35,20 @@ async fn connect(door: &Door, to: &Portal) -> Line {
     line
 }
 
+/// A door on its line to this instance, staff, and a key for the door whose holder has a phone.
+async fn key_there(world: &World, instance: &Portal) -> (Door, Line, Device, Key) {
+    let mut door = Door::install(world, "North gate").await;
+    let rita = world.device(RESIDENT).await;
+    rita.register(world, KeyKind::AccessCredential, &Software::new())
+        .await;
+    let stefan = world.device(STAFF).await;
+    let mut line = connect(&door, instance).await;
+    let state = door.signed_state();
+    line.say(&FromDoor::State { state }).await;
+    let key = home(world, &stefan).await;
+    (door, line, stefan, key)
+}
+
 /// Waits until the door shows itself so, while time goes on in steps.
 async fn wait_connected(world: &World, device: &Device, name: &str, wanted: bool) {
     while find(world, device, name).await.connected != wanted {
@@ -47,15 +62,7 @@ async fn wait_connected(world: &World, device: &Device, name: &str, wanted: bool
 async fn a_withdrawal_made_at_one_instance_is_pushed_to_a_door_at_the_other() {
     let world = World::start().await;
     let other = world.another().await;
-    let mut door = Door::install(&world, "North gate").await;
-    let rita = world.device(RESIDENT).await;
-    rita.register(&world, KeyKind::AccessCredential, &Software::new())
-        .await;
-    let stefan = world.device(STAFF).await;
-    let mut line = connect(&door, &other).await;
-    let state = door.signed_state();
-    line.say(&FromDoor::State { state }).await;
-    let key = home(&world, &stefan).await;
+    let (mut door, mut line, stefan, key) = key_there(&world, &other).await;
     let path = world.path(&format!("/keys/{}", key.id));
     assert_eq!(stefan.call(Method::DELETE, &path, None).await.status, 200);
     // No time passes on any portal's clock: it is pushed, not polled.
@@ -331,15 +338,7 @@ async fn a_phone_at_one_instance_speaks_with_a_door_at_the_other() {
 async fn cut_connections_to_the_database_are_made_again_and_nothing_is_missed() {
     let world = World::start().await;
     let other = world.another().await;
-    let mut door = Door::install(&world, "North gate").await;
-    let rita = world.device(RESIDENT).await;
-    rita.register(&world, KeyKind::AccessCredential, &Software::new())
-        .await;
-    let stefan = world.device(STAFF).await;
-    let mut line = connect(&door, &other).await;
-    let state = door.signed_state();
-    line.say(&FromDoor::State { state }).await;
-    let key = home(&world, &stefan).await;
+    let (mut door, mut line, stefan, key) = key_there(&world, &other).await;
     world.database.alter(world.folder.path(), |_| {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()"

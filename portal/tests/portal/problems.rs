@@ -60,29 +60,6 @@ async fn bodies_that_do_not_read_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_waited_for_ten_seconds() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let world = World::start().await;
-    // The portal's own three tasks: the outbox, the rounds of renewals, and the beat of the instance.
-    world.clock.sleepers_at_least(3).await;
-    let mut stream = tokio::net::TcpStream::connect(world.portal.addr())
-        .await
-        .unwrap();
-    let head = "POST /v1/sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
-                content-length: 100\r\n\r\n{";
-    stream.write_all(head.as_bytes()).await.unwrap();
-    world.clock.sleepers_at_least(4).await;
-    world.clock.advance(std::time::Duration::from_secs(10));
-    let mut answer = vec![0; 64];
-    stream.read_exact(&mut answer).await.unwrap();
-    assert!(
-        answer.starts_with(b"HTTP/1.1 400"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-}
-
-#[tokio::test]
 async fn every_type_has_a_page_and_every_answer_a_name_in_the_log() {
     let world = World::start().await;
     let device = Device::new(world.portal.url());

@@ -18,6 +18,39 @@ async fn is_answered(stream: &mut (impl AsyncRead + Unpin)) {
     assert!(answer.starts_with(b"HTTP/1.1 200"));
 }
 
+/// Lets time go on, second by second, until something comes; how many it took.
+async fn seconds_until(
+    world: &World,
+    mut each: impl AsyncFnMut(),
+    something: impl Future,
+) -> usize {
+    let mut something = std::pin::pin!(something);
+    let mut seconds = 0;
+    loop {
+        tokio::select! {
+            _ = &mut something => return seconds,
+            () = tokio::task::yield_now() => {}
+        }
+        world.clock.advance(Duration::from_secs(1));
+        seconds += 1;
+        each().await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_ten_seconds() {
+    let world = World::start().await;
+    let mut stream = TcpStream::connect(world.portal.addr()).await.unwrap();
+    let head = "POST /v1/sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 100\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 64];
+    let seconds = seconds_until(&world, async || {}, stream.read_exact(&mut answer)).await;
+    assert!(seconds >= 10, "answered after {seconds} seconds");
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_client_that_sends_a_byte_a_second_is_cut_off_in_the_midst_of_its_head() {
     let world = World::start().await;
@@ -31,21 +64,11 @@ async fn a_client_that_sends_a_byte_a_second_is_cut_off_in_the_midst_of_its_head
         .await
         .unwrap();
     let mut rest = Vec::new();
-    let mut seconds = 0;
-    {
-        let mut cut_off = std::pin::pin!(reading.read_to_end(&mut rest));
-        loop {
-            tokio::select! {
-                // With a word or without.
-                _ = &mut cut_off => break,
-                () = tokio::task::yield_now() => {}
-            }
-            world.clock.advance(Duration::from_secs(1));
-            seconds += 1;
-            // May fail once it is cut off.
-            let _ = writing.write_all(b"a").await;
-        }
-    }
+    let drips = async || {
+        // May fail once it is cut off.
+        let _ = writing.write_all(b"a").await;
+    };
+    let seconds = seconds_until(&world, drips, reading.read_to_end(&mut rest)).await;
     assert!(seconds >= 10, "cut off after {seconds} seconds");
     let rest = String::from_utf8(rest).unwrap();
     assert!(

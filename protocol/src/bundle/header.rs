@@ -1,6 +1,6 @@
 //! What travels in clear, signed: whose bundle it is, what it stands for, and the hash of each page.
 
-use aliro::crypto::{PublicKey, Signature};
+use aliro::crypto::PublicKey;
 use ring::digest::{SHA256, digest};
 
 use super::content::{Content, MAX_CONTENT};
@@ -8,7 +8,7 @@ use crate::cbor::{FormatError, Reader, array};
 use crate::doorstate::{BundleNumber, StatementNumbers};
 use crate::ids::{DoorId, Generation, PropertyId};
 use crate::sealing::{self, DoesNotOpen, NotSealable, Sealed, SealingKey};
-use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::signing::{Purpose, SignedError, input, signed};
 
 /// Bytes of a page; the last one has what is left.
 pub const PAGE: usize = 4 * 1024;
@@ -217,34 +217,12 @@ impl Header {
     }
 }
 
-/// A header with the issuer's signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedHeader(Envelope);
+signed! {
+    /// A header with the issuer's signature.
+    SignedHeader, MAX_HEADER
+}
 
 impl SignedHeader {
-    /// Most bytes on the wire.
-    pub const MAX: usize = MAX_HEADER + Envelope::OVERHEAD;
-
-    /// Puts payload and signature together.
-    #[must_use]
-    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
-        Self(Envelope { payload, signature })
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote; nothing is verified yet.
-    ///
-    /// # Errors
-    /// [`FormatError`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Envelope::from_bytes(bytes, MAX_HEADER).map(Self)
-    }
-
     /// The header, once the issuer's key and the property have been checked. For which door and controller
     /// it is, the door compares.
     ///

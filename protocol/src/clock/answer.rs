@@ -1,10 +1,10 @@
 //! A door's question for the time and the issuer's answer.
 
-use aliro::crypto::{PublicKey, Signature};
+use aliro::crypto::PublicKey;
 
 use crate::cbor::{FormatError, Reader, array};
 use crate::ids::{DoorId, PropertyId};
-use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::signing::{Purpose, SignedError, input, signed};
 
 /// A door's question: random, good for one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,34 +59,12 @@ impl TimeAnswer {
     }
 }
 
-/// An answer with the issuer's signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedTimeAnswer(Envelope);
+signed! {
+    /// An answer with the issuer's signature.
+    SignedTimeAnswer, MAX_ANSWER
+}
 
 impl SignedTimeAnswer {
-    /// Most bytes on the wire.
-    pub const MAX: usize = MAX_ANSWER + Envelope::OVERHEAD;
-
-    /// Puts payload and signature together.
-    #[must_use]
-    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
-        Self(Envelope { payload, signature })
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`FormatError`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Envelope::from_bytes(bytes, MAX_ANSWER).map(Self)
-    }
-
     /// The answer, once the issuer's key, the property and the door have been checked. Whether the
     /// nonce is one that the door still waits for is [`super::DoorClock::answer`]'s to say.
     ///

@@ -1,12 +1,12 @@
 //! What a controller that belongs to nobody offers.
 
-use aliro::crypto::{PublicKey, Signature};
+use aliro::crypto::PublicKey;
 
 use super::CommissioningCode;
 use crate::cbor::{FormatError, Reader, array};
 use crate::clock::TimeChallenge;
 use crate::hello::MAX_VERSIONS;
-use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::signing::{Purpose, SignedError, input, signed};
 
 /// A controller's public keys and its first question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,31 +62,12 @@ impl Offer {
     }
 }
 
-/// An offer with the reader key's signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedOffer(Envelope);
+signed! {
+    /// An offer with the reader key's signature.
+    SignedOffer, MAX_OFFER
+}
 
 impl SignedOffer {
-    /// Puts payload and signature together.
-    #[must_use]
-    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
-        Self(Envelope { payload, signature })
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// [`FormatError`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Envelope::from_bytes(bytes, MAX_OFFER).map(Self)
-    }
-
     /// The offer, once it has shown that it was made by the reader key in it. Whose controller it is, only
     /// its code can tell.
     ///

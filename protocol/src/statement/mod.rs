@@ -6,14 +6,14 @@
 mod body;
 mod series;
 
-use aliro::crypto::{PublicKey, Signature};
+use aliro::crypto::PublicKey;
 
 pub use body::{Body, DoorSettings, PropertySettings};
 pub use series::Step;
 
 use crate::cbor::{FormatError, Reader, Writer, array};
 use crate::ids::{DoorId, PropertyId};
-use crate::signing::{Envelope, Purpose, SignedError, input};
+use crate::signing::{Purpose, SignedError, input, signed};
 
 /// Most bytes of a statement's payload. A century of offsets and ten years of holidays fit.
 pub const MAX_STATEMENT: usize = 32 * 1024;
@@ -89,34 +89,12 @@ impl Statement {
     }
 }
 
-/// A statement with the issuer's signature, as it is carried and kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedStatement(Envelope);
+signed! {
+    /// A statement with the issuer's signature, as it is carried and kept.
+    SignedStatement, MAX_STATEMENT
+}
 
 impl SignedStatement {
-    /// Most bytes on the wire.
-    pub const MAX: usize = MAX_STATEMENT + Envelope::OVERHEAD;
-
-    /// Puts payload and signature together.
-    #[must_use]
-    pub fn new(payload: Vec<u8>, signature: Signature) -> Self {
-        Self(Envelope { payload, signature })
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_bytes()
-    }
-
-    /// Reads what [`Self::to_bytes`] wrote; nothing is verified yet.
-    ///
-    /// # Errors
-    /// [`FormatError`] for anything else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        Envelope::from_bytes(bytes, MAX_STATEMENT).map(Self)
-    }
-
     /// The statement, once the issuer's key and the property have been checked.
     ///
     /// # Errors

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::web::count;
-use crate::process::{run, succeeds, watched, works};
+use crate::process::{run, watched, works};
 use crate::summary::{Counts, Outcome};
-use crate::tools::{Missing, is_root};
+use crate::tools::{Missing, install_from_debian};
 use crate::web::npm;
 use crate::workspace::{cargo, command, target};
 
@@ -55,15 +55,7 @@ fn chromium() -> Result<PathBuf, Missing> {
     if let Some(found) = installed() {
         return Ok(found);
     }
-    if is_root() && works(command("apt-get").arg("--version")) {
-        let _ = succeeds(command("apt-get").args(["update", "--quiet=2"]));
-        let _ = succeeds(
-            command("apt-get")
-                .args(["install", "--yes", "--quiet=2", "--no-install-recommends"])
-                .arg("chromium")
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        );
-    }
+    install_from_debian("chromium");
     installed().ok_or_else(|| {
         "Chromium is not installed, and only root on Debian may install it here; CHROMIUM can name \
          another program"

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::rust;
-use crate::process::{run, succeeds, watched, works};
+use crate::process::{run, watched, works};
 use crate::summary::{Counts, Outcome};
-use crate::tools::{Missing, is_root};
+use crate::tools::{Missing, install_from_debian, is_root};
 use crate::workspace::{cargo, command, root};
 
 /// Whose tests run on both databases, by their folders.
@@ -69,15 +69,7 @@ fn programs() -> Result<PathBuf, Missing> {
     if let Some(found) = installed() {
         return Ok(found);
     }
-    if is_root() && works(command("apt-get").arg("--version")) {
-        let _ = succeeds(command("apt-get").args(["update", "--quiet=2"]));
-        let _ = succeeds(
-            command("apt-get")
-                .args(["install", "--yes", "--quiet=2", "--no-install-recommends"])
-                .arg("postgresql")
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        );
-    }
+    install_from_debian("postgresql");
     installed().ok_or_else(|| {
         "PostgreSQL (13 or newer) is not installed, and only root on Debian may install it here"
             .into()
