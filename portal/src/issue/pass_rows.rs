@@ -13,6 +13,18 @@ use crate::model::member::Member;
 use crate::model::property::json;
 use crate::store::{Row, StoreError, Tx, Wake, params};
 
+/// Passes of the property `?1` that have not ended, in the order of [`Record::from_row`].
+macro_rules! standing_where {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, key_id, credential, link, public_key, doors, rules, statement,
+                 statement_until, epoch, number, renew_at, last_used
+             FROM pass WHERE property = ?1 AND ended_at IS NULL AND ",
+            $rest
+        )
+    };
+}
+
 /// A pass as it is kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
@@ -26,6 +38,8 @@ pub(crate) struct Record {
     pub(crate) rules: AccessRules,
     pub(crate) statement: Vec<u8>,
     pub(crate) statement_until: DateTime<Utc>,
+    /// The signer's epoch in which its statement's number counts.
+    pub(crate) epoch: u32,
     /// The number of its statement in the series for all doors.
     pub(crate) number: u64,
     pub(crate) renew_at: DateTime<Utc>,
@@ -44,9 +58,10 @@ impl Record {
             rules: json(&row.at::<String>(6)?, "rules of a pass")?,
             statement: row.at(7)?,
             statement_until: row.at(8)?,
-            number: row.at(9)?,
-            renew_at: row.at(10)?,
-            last_used: row.at(11)?,
+            epoch: row.at(9)?,
+            number: row.at(10)?,
+            renew_at: row.at(11)?,
+            last_used: row.at(12)?,
         })
     }
 
@@ -65,9 +80,7 @@ pub(super) fn of_credential(
     credential: CredentialId,
 ) -> Result<Vec<Record>, StoreError> {
     tx.query(
-        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
-             number, renew_at, last_used
-         FROM pass WHERE property = ?1 AND credential = ?2 AND ended_at IS NULL ORDER BY id",
+        standing_where!("credential = ?2 ORDER BY id"),
         params![property, credential],
     )?
     .iter()
@@ -82,9 +95,7 @@ pub(crate) fn of_key(
     key: KeyId,
 ) -> Result<Vec<Record>, StoreError> {
     tx.query(
-        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
-             number, renew_at, last_used
-         FROM pass WHERE property = ?1 AND key_id = ?2 AND link IS NOT NULL AND ended_at IS NULL",
+        standing_where!("key_id = ?2 AND link IS NOT NULL"),
         params![property, key],
     )?
     .iter()
@@ -98,66 +109,42 @@ pub(crate) fn load(
     property: PropertyId,
     id: PassId,
 ) -> Result<Option<Record>, StoreError> {
-    tx.first(
-        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
-             number, renew_at, last_used
-         FROM pass WHERE property = ?1 AND id = ?2 AND ended_at IS NULL",
-        params![property, id],
-    )?
-    .map(|row| Record::from_row(&row))
-    .transpose()
+    tx.first(standing_where!("id = ?2"), params![property, id])?
+        .map(|row| Record::from_row(&row))
+        .transpose()
 }
 
 /// The passes whose statements have these numbers: doors have just proved that they know them.
 pub(crate) fn between(
     tx: &mut dyn Tx,
     property: PropertyId,
+    epoch: u32,
     after: u64,
     up_to: u64,
 ) -> Result<Vec<Record>, StoreError> {
     tx.query(
-        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
-             number, renew_at, last_used
-         FROM pass WHERE property = ?1 AND number > ?2 AND number <= ?3 AND ended_at IS NULL",
-        params![property, as_i64(after)?, as_i64(up_to)?],
+        standing_where!("epoch = ?2 AND number > ?3 AND number <= ?4"),
+        params![property, epoch, as_i64(after)?, as_i64(up_to)?],
     )?
     .iter()
     .map(Record::from_row)
     .collect()
 }
 
-/// The passes that stand, as far as statements of this epoch have told of them.
+/// The passes that statements of this epoch have told of, in the order of their numbers.
 pub(crate) fn standing(
     tx: &mut dyn Tx,
     property: PropertyId,
     epoch: u32,
     now: DateTime<Utc>,
 ) -> Result<Vec<Record>, StoreError> {
-    let rows = tx.query(
-        "SELECT p.id, p.key_id, p.credential, p.link, p.public_key, p.doors, p.rules, p.statement,
-             p.statement_until, p.number, p.renew_at, p.last_used, s.statement
-         FROM pass p
-         JOIN statement s ON s.property = p.property AND s.series = 'all' AND s.epoch = ?3
-              AND s.number = p.number
-         WHERE p.property = ?1 AND p.ended_at IS NULL AND p.number > 0 AND p.statement_until > ?2
-         ORDER BY p.number",
-        params![property, now, epoch],
-    )?;
-    let mut standing = Vec::new();
-    for row in rows {
-        let (pass, statement) = (Record::from_row(&row)?, row.at::<Vec<u8>>(12)?);
-        if is_in(&pass, &statement) {
-            standing.push(pass);
-        }
-    }
-    Ok(standing)
-}
-
-/// Whether it is this pass that a statement of its number tells of: in an earlier epoch that number may have been
-/// another statement's.
-fn is_in(pass: &Record, statement: &[u8]) -> bool {
-    let length = pass.statement.len();
-    length > 0 && statement.windows(length).any(|part| part == pass.statement)
+    tx.query(
+        standing_where!("epoch = ?2 AND number > 0 AND statement_until > ?3 ORDER BY number"),
+        params![property, epoch, now],
+    )?
+    .iter()
+    .map(Record::from_row)
+    .collect()
 }
 
 /// The doors that have proved, by their signed states, that they know this pass.
@@ -166,22 +153,11 @@ pub(crate) fn known_at(
     property: PropertyId,
     pass: &Record,
 ) -> Result<Vec<DoorId>, StoreError> {
-    let stated = tx.first(
-        "SELECT s.statement FROM statement s
-         JOIN property p ON p.id = s.property AND p.epoch = s.epoch
-         WHERE s.property = ?1 AND s.series = 'all' AND s.number = ?2",
-        params![property, as_i64(pass.number)?],
-    )?;
-    let stated: Option<Vec<u8>> = stated.map(|row| row.at(0)).transpose()?;
-    if !stated.is_some_and(|statement| is_in(pass, &statement)) {
-        return Ok(Vec::new());
-    }
     let rows = tx.query(
         "SELECT d.id, d.number FROM door_state s
          JOIN door d ON d.property = s.property AND d.id = s.door AND d.generation = s.generation
-         JOIN property p ON p.id = s.property AND p.epoch = s.epoch
-         WHERE s.property = ?1 AND s.number_all >= ?2 ORDER BY d.number",
-        params![property, as_i64(pass.number)?],
+         WHERE s.property = ?1 AND s.epoch = ?2 AND s.number_all >= ?3 ORDER BY d.number",
+        params![property, pass.epoch, as_i64(pass.number)?],
     )?;
     let mut known = Vec::new();
     for row in rows {
@@ -255,9 +231,7 @@ pub(super) fn due(
     now: DateTime<Utc>,
 ) -> Result<Vec<Record>, StoreError> {
     tx.query(
-        "SELECT id, key_id, credential, link, public_key, doors, rules, statement, statement_until,
-             number, renew_at, last_used
-         FROM pass WHERE property = ?1 AND renew_at <= ?2 AND ended_at IS NULL LIMIT 500",
+        standing_where!("renew_at <= ?2 LIMIT 500"),
         params![property, now],
     )?
     .iter()

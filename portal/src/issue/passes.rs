@@ -228,7 +228,7 @@ fn state(
     let signed = round.tools.signer.pass(property, &pass)?;
     let statement = SignedPass::from_bytes(&signed)
         .map_err(|error| Fault::Internal(format!("a signed pass: {error}")))?;
-    let number = statements::publish(
+    let stated = statements::publish(
         tx,
         &round.tools,
         property,
@@ -242,8 +242,8 @@ fn state(
         now + LIFE / 2
     };
     tx.execute(
-        "UPDATE pass SET doors = ?3, rules = ?4, statement = ?5, statement_until = ?6, number = ?7,
-             renew_at = ?8
+        "UPDATE pass SET doors = ?3, rules = ?4, statement = ?5, statement_until = ?6, epoch = ?7,
+             number = ?8, renew_at = ?9
          WHERE property = ?1 AND id = ?2",
         params![
             property,
@@ -252,7 +252,8 @@ fn state(
             text(&key.rules, "rules")?,
             signed,
             until,
-            as_i64(number)?,
+            stated.epoch,
+            as_i64(stated.number)?,
             renew_at
         ],
     )?;

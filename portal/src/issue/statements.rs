@@ -33,6 +33,15 @@ pub(crate) fn has_log_key(
     Ok(row.is_some())
 }
 
+/// The number of a statement of its series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    /// The signer's epoch.
+    pub(crate) epoch: u32,
+    /// From 1 in each epoch.
+    pub(crate) number: u64,
+}
+
 /// Signs the next statement for an addressee and says its number.
 pub(crate) fn publish(
     tx: &mut dyn Tx,
@@ -40,7 +49,7 @@ pub(crate) fn publish(
     property: PropertyId,
     addressee: Addressee,
     body: Body,
-) -> Result<u64, Fault> {
+) -> Result<Numbered, Fault> {
     tx.lock_property(property)?;
     let epoch = tools.signer.epoch(property)?;
     let number = last_number(tx, property, addressee, epoch)? + 1;
@@ -66,7 +75,7 @@ pub(crate) fn publish(
     let subject = format!("{what} {} {epoch}.{number}", series(addressee));
     audit::write(tx, tools, property, None, "sign.statement", &subject)?;
     tx.wake(Wake::Issued(property));
-    Ok(number)
+    Ok(Numbered { epoch, number })
 }
 
 /// The settings by which doors decide, as they are now.
@@ -74,7 +83,7 @@ pub(crate) fn publish_settings(
     tx: &mut dyn Tx,
     tools: &Tools,
     property: &property::Record,
-) -> Result<u64, Fault> {
+) -> Result<Numbered, Fault> {
     let settings = PropertySettings {
         offsets: property.offsets.clone(),
         holidays: property.holidays.clone(),

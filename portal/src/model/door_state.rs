@@ -5,7 +5,7 @@ use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::doorstate::{DoorState, SignedDoorState};
 use latchkey_protocol::ids::PropertyId;
 
-use super::{controller, door, key_write, property, uses};
+use super::{controller, door, key_write, uses};
 use crate::fault::Fault;
 use crate::issue::statements::as_i64;
 use crate::issue::{bundles, pass_rows};
@@ -98,10 +98,9 @@ fn keep(tx: &mut dyn Tx, tools: &Tools, state: &DoorState, bytes: &[u8]) -> Resu
         tell_withdrawals(tx, property, state)?;
     }
     door::had_contact(tx, property, door, now)?;
-    if state.statements.epoch == property::epoch(tx, property)? {
-        for pass in pass_rows::between(tx, property, known_up_to, state.statements.all)? {
-            pass_rows::tell_holder(tx, property, &pass)?;
-        }
+    let numbers = state.statements;
+    for pass in pass_rows::between(tx, property, numbers.epoch, known_up_to, numbers.all)? {
+        pass_rows::tell_holder(tx, property, &pass)?;
     }
     tx.wake(Wake::Guests(property));
     Ok(())
