@@ -358,6 +358,7 @@ async fn cut_connections_to_the_database_are_made_again_and_nothing_is_missed() 
     }
 }
 
+/// The server mends its connections in real time; the portal's own waits go on beside it.
 async fn time_goes_on(world: &World) {
     loop {
         latchkey_env::sleep(&latchkey_env::SystemClock, Duration::from_millis(20)).await;
