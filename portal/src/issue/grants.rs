@@ -10,7 +10,7 @@ use latchkey_protocol::ids::{CredentialId, DoorNumber, ElementId, KeyId, PersonI
 use latchkey_protocol::rules::AccessRules;
 
 use super::elements::{Element, close, make, set_rules, standing};
-use super::{Because, Revoked, Round, compare, documents};
+use super::{Because, Revoked, Round, documents};
 use crate::fault::Fault;
 use crate::model::credential::{self, Record as Credential};
 use crate::model::{audit, key, uses};
@@ -147,7 +147,7 @@ fn reconcile(
             .position(same)
             .map(|at| standing.swap_remove(at))
         {
-            Some(element) if compare::takes_away(&element.rules, &wish.rules) => {
+            Some(element) if !element.rules.is_within(&wish.rules) => {
                 gone.push((element, Because::Superseded));
                 missing.push(wish);
             }

@@ -2,7 +2,6 @@
 //! revocation lists for doors. All of it within the operation that changes.
 
 pub(crate) mod bundles;
-mod compare;
 pub(crate) mod documents;
 mod elements;
 pub(crate) mod grants;

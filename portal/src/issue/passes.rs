@@ -10,7 +10,7 @@ use latchkey_protocol::statement::{Addressee, Body};
 
 use super::pass_rows::{self, Record, of_credential, of_key, tell_holder};
 use super::statements::{self, as_i64};
-use super::{Because, Revoked, Round, compare};
+use super::{Because, Revoked, Round};
 use crate::fault::Fault;
 use crate::model::change::{self, Audience};
 use crate::model::credential::{self, Record as Credential};
@@ -150,7 +150,7 @@ fn bring_up_to_date(
         (None, Some(_)) => true,
         (Some(old), Some(new)) => old.iter().any(|door| !new.contains(door)),
     };
-    if loses_doors || compare::takes_away(&pass.rules, &key.rules) {
+    if loses_doors || !pass.rules.is_within(&key.rules) {
         // The old statement may be out in long codes: it has to be cut off by its id.
         end(round, tx, &pass)?;
         return make(round, tx, key, holder, public_key, doors);

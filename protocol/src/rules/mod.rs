@@ -18,6 +18,7 @@ mod local;
 mod offsets;
 mod reason;
 mod window;
+mod within;
 
 pub use access::{AccessRules, MAX_WINDOWS, RulesError};
 pub use calendar::Calendar;
@@ -28,3 +29,4 @@ pub use local::{LocalMoment, Range};
 pub use offsets::{MAX_CHANGES, OffsetChange, Offsets, OffsetsError, Span};
 pub use reason::{Reason, Reasons};
 pub use window::{Weekdays, WeeklyWindow};
+pub use within::Wider;

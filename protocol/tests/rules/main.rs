@@ -10,6 +10,7 @@ mod holidays;
 mod questions;
 mod range;
 mod windows;
+mod within;
 
 use chrono::{DateTime, Utc};
 use latchkey_protocol::rules::{AccessRules, Calendar, Facts, Holidays, Offsets, Reason, decide};
