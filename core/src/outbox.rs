@@ -28,6 +28,8 @@ pub struct OutboxId(pub i64);
 pub enum Action {
     /// Issue a key of this name.
     IssueKey(String),
+    /// Grant a guest key of this name.
+    GrantGuestKey(String),
     /// Change a key.
     EditKey(KeyId),
     /// Withdraw a key.

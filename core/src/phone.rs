@@ -7,6 +7,7 @@
 //!   properties(), keys(), doors()              what to draw, decided for this moment
 //!   unlock(door, options, listener)            opens a door
 //!   current_code(key) -> CodeView              a rotating code
+//!   host(property) -> HostDesk                 guest keys from keys of one's own
 //!   staff(property) -> StaffDesk               what staff do
 //!   outbox(), forget(id)                       what waits for a network, and what became of it
 //!   sign_out(portal)
@@ -25,6 +26,7 @@ use crate::codes::{self, CodeView};
 use crate::context::Context;
 use crate::error::Error;
 use crate::follow::{self, Follow};
+use crate::host::HostDesk;
 use crate::keys::{DeviceKeys, Protection, SoftwareKeys};
 use crate::outbox::{self, OutboxEntry, OutboxId};
 use crate::portal::{self, Shared};
@@ -188,6 +190,14 @@ impl Phone {
         door: Option<DoorRef>,
     ) -> Result<CodeView, Error> {
         codes::current(&self.context, key, door).await
+    }
+
+    /// What this person does for guests at a property.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a property that is not on this phone.
+    pub fn host(&self, property: PropertyId) -> Result<HostDesk, Error> {
+        HostDesk::at(self.context.clone(), property)
     }
 
     /// What staff do at a property.

@@ -1,8 +1,6 @@
 //! The staff's desk: what people with a role do at a property.
 //!
-//! Lists come from the wallet and work without a network. Writes go through the outbox: done at once where
-//! there is a network, else they wait. What a role allows is asked here to show or hide a button; the
-//! portal enforces it.
+//! What a role allows is asked here to show or hide a button; the portal enforces it.
 
 use std::sync::Arc;
 
@@ -15,24 +13,13 @@ use latchkey_protocol::api::people::{NewPerson, Person};
 use latchkey_protocol::api::sync::{Entity, EntityKind};
 use latchkey_protocol::ids::{DoorId, KeyId, PropertyId};
 use latchkey_protocol::roles::{self, Role, Target};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::context::Context;
-use crate::error::{Error, Invalid};
-use crate::outbox::{self, Action, OutboxId, Write};
-use crate::sign_in::json;
-use crate::sync;
-use crate::views::all;
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::outbox::Action;
 
-/// What became of a write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Submitted<T> {
-    /// The portal has done it.
-    Done(T),
-    /// There is no network: it waits in the outbox, which will report what becomes of it.
-    Waiting(OutboxId),
-}
+pub use crate::desk::Submitted;
 
 /// A door to which changes have to be carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +32,14 @@ pub struct AwaitingLockSync {
 
 /// A property's desk, with the rights of this phone's person.
 pub struct StaffDesk {
-    context: Arc<Context>,
-    property: PropertyId,
+    desk: Desk,
     role: Role,
 }
 
 impl std::fmt::Debug for StaffDesk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StaffDesk")
-            .field("property", &self.property)
+            .field("property", &self.desk.property())
             .field("role", &self.role)
             .finish_non_exhaustive()
     }
@@ -61,11 +47,9 @@ impl std::fmt::Debug for StaffDesk {
 
 impl StaffDesk {
     pub(crate) fn at(context: Arc<Context>, property: PropertyId) -> Result<Self, Error> {
-        let record = context.shared.wallet.read(|tx| tx.property(property))?;
-        let record = record.ok_or(Invalid::Property)?;
+        let (desk, record) = Desk::at(context, property)?;
         Ok(Self {
-            context,
-            property,
+            desk,
             role: record.membership.role,
         })
     }
@@ -87,7 +71,7 @@ impl StaffDesk {
     /// # Errors
     /// [`Error::Wallet`].
     pub fn people(&self) -> Result<Vec<Person>, Error> {
-        self.list(EntityKind::Person, |entity| match entity {
+        self.desk.list(EntityKind::Person, |entity| match entity {
             Entity::Person(person) => Some(*person),
             _ => None,
         })
@@ -98,7 +82,7 @@ impl StaffDesk {
     /// # Errors
     /// [`Error::Wallet`].
     pub fn doors(&self) -> Result<Vec<Door>, Error> {
-        self.list(EntityKind::Door, |entity| match entity {
+        self.desk.list(EntityKind::Door, |entity| match entity {
             Entity::Door(door) => Some(*door),
             _ => None,
         })
@@ -109,7 +93,7 @@ impl StaffDesk {
     /// # Errors
     /// [`Error::Wallet`].
     pub fn keys(&self) -> Result<Vec<Key>, Error> {
-        self.list(EntityKind::Key, |entity| match entity {
+        self.desk.list(EntityKind::Key, |entity| match entity {
             Entity::Key(key) => Some(*key),
             _ => None,
         })
@@ -121,7 +105,7 @@ impl StaffDesk {
     /// # Errors
     /// [`Error::Wallet`].
     pub fn awaiting_lock_sync(&self) -> Result<Vec<AwaitingLockSync>, Error> {
-        self.list(EntityKind::Bundle, |entity| match entity {
+        self.desk.list(EntityKind::Bundle, |entity| match entity {
             Entity::Bundle(bundle) => Some(AwaitingLockSync {
                 door: bundle.door,
                 since: bundle.made_at,
@@ -135,7 +119,7 @@ impl StaffDesk {
     /// # Errors
     /// [`Error::Wallet`].
     pub fn events(&self) -> Result<Vec<Event>, Error> {
-        let mut events = self.list(EntityKind::Event, |entity| match entity {
+        let mut events = self.desk.list(EntityKind::Event, |entity| match entity {
             Entity::Event(event) => Some(*event),
             _ => None,
         })?;
@@ -149,7 +133,7 @@ impl StaffDesk {
     /// [`Error::Refused`] with what the portal minds, [`Error::NotSignedIn`].
     pub async fn issue_key(&self, draft: &KeyDraft) -> Result<Submitted<Key>, Error> {
         let action = Action::IssueKey(draft.name.clone());
-        self.submit(action, Method::POST, "/keys", draft).await
+        self.desk.submit(action, Method::POST, "/keys", draft).await
     }
 
     /// Changes a key: the draft is the whole of it.
@@ -158,7 +142,8 @@ impl StaffDesk {
     /// As for [`issue_key`](Self::issue_key).
     pub async fn edit_key(&self, key: KeyId, draft: &KeyDraft) -> Result<Submitted<Key>, Error> {
         let path = format!("/keys/{key}");
-        self.submit(Action::EditKey(key), Method::PUT, &path, draft)
+        self.desk
+            .submit(Action::EditKey(key), Method::PUT, &path, draft)
             .await
     }
 
@@ -168,7 +153,8 @@ impl StaffDesk {
     /// As for [`issue_key`](Self::issue_key).
     pub async fn withdraw_key(&self, key: KeyId) -> Result<Submitted<Key>, Error> {
         let path = format!("/keys/{key}");
-        self.submit(Action::WithdrawKey(key), Method::DELETE, &path, &())
+        self.desk
+            .submit(Action::WithdrawKey(key), Method::DELETE, &path, &())
             .await
     }
 
@@ -183,7 +169,8 @@ impl StaffDesk {
         lost: &WriteOff,
     ) -> Result<Submitted<Key>, Error> {
         let path = format!("/keys/{key}/write-offs");
-        self.submit(Action::WriteOffUses(key), Method::POST, &path, lost)
+        self.desk
+            .submit(Action::WriteOffUses(key), Method::POST, &path, lost)
             .await
     }
 
@@ -193,7 +180,8 @@ impl StaffDesk {
     /// As for [`issue_key`](Self::issue_key).
     pub async fn share_key(&self, key: KeyId) -> Result<Submitted<SharedLink>, Error> {
         let path = format!("/keys/{key}/link");
-        self.submit(Action::ShareKey(key), Method::POST, &path, &())
+        self.desk
+            .submit(Action::ShareKey(key), Method::POST, &path, &())
             .await
     }
 
@@ -203,7 +191,9 @@ impl StaffDesk {
     /// As for [`issue_key`](Self::issue_key).
     pub async fn add_person(&self, person: &NewPerson) -> Result<Submitted<Person>, Error> {
         let action = Action::AddPerson(person.name.clone());
-        self.submit(action, Method::POST, "/people", person).await
+        self.desk
+            .submit(action, Method::POST, "/people", person)
+            .await
     }
 
     /// Adds a door.
@@ -212,7 +202,7 @@ impl StaffDesk {
     /// As for [`issue_key`](Self::issue_key).
     pub async fn add_door(&self, door: &NewDoor) -> Result<Submitted<Door>, Error> {
         let action = Action::AddDoor(door.name.clone());
-        self.submit(action, Method::POST, "/doors", door).await
+        self.desk.submit(action, Method::POST, "/doors", door).await
     }
 
     /// Puts the controller into service that shows this code. For a controller without a network the
@@ -226,55 +216,13 @@ impl StaffDesk {
         request: &InstallController,
     ) -> Result<Submitted<InstalledController>, Error> {
         let path = format!("/doors/{door}/controllers");
-        self.submit(
-            Action::InstallController(door),
-            Method::POST,
-            &path,
-            request,
-        )
-        .await
-    }
-
-    fn list<T>(
-        &self,
-        kind: EntityKind,
-        unwrap: impl Fn(Entity) -> Option<T>,
-    ) -> Result<Vec<T>, Error> {
-        let wallet = &self.context.shared.wallet;
-        Ok(wallet.read(|tx| all(tx, self.property, kind, &unwrap))?)
-    }
-
-    async fn submit<T: DeserializeOwned>(
-        &self,
-        action: Action,
-        method: Method,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<Submitted<T>, Error> {
-        let write = Write {
-            action,
-            method,
-            path: format!("/v1/properties/{}{path}", self.property),
-            body: json(body)?,
-        };
-        let answer = match outbox::submit(&self.context, self.property, write).await? {
-            Ok(answer) => answer,
-            Err(waiting) => return Ok(Submitted::Waiting(waiting)),
-        };
-        self.catch_up().await;
-        serde_json::from_value(answer)
-            .map(Submitted::Done)
-            .map_err(|error| Error::BadAnswer(error.to_string()))
-    }
-
-    /// So that the lists show at once what was done. If it fails now, the next sync brings it.
-    async fn catch_up(&self) {
-        let caught_up = async {
-            let (_, portal) = self.context.property(self.property)?;
-            sync::one_property(&self.context, &portal, self.property).await
-        };
-        if let Err(error) = caught_up.await {
-            tracing::debug!(%error, "done, but the lists are not up to date");
-        }
+        self.desk
+            .submit(
+                Action::InstallController(door),
+                Method::POST,
+                &path,
+                request,
+            )
+            .await
     }
 }

@@ -179,6 +179,19 @@ fn two_terminals_are_two_people() {
     assert!(link["done"]["url"].as_str().unwrap().contains("/g/#"));
     answer(home, "ines", &["staff", "withdraw", "Weekend visitor"]);
 
+    let grant = |door: &str| {
+        let grant = ["guests", "grant", "--key", "Home A-01", "--name", "Aunt"];
+        phone(home, "tomas", &[&grant[..], &["--door", door]].concat())
+    };
+    assert!(grant("Unit A-01").status.success());
+    let link = answer(home, "tomas", &["guests", "share", "Aunt"]);
+    assert!(link["done"]["url"].as_str().unwrap().contains("/g/#"));
+    answer(home, "tomas", &["guests", "withdraw", "Aunt"]);
+    assert!(
+        !grant("Pool").status.success(),
+        "a door of another key of his"
+    );
+
     let refused = phone(home, "tomas", &["staff", "people"]);
     assert!(
         !refused.status.success(),

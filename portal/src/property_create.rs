@@ -9,7 +9,7 @@ use latchkey_protocol::api::keys::{KeyDoors, KeyDraft};
 use latchkey_protocol::api::people::NewPerson;
 use latchkey_protocol::api::sync::EntityKind;
 use latchkey_protocol::ids::{DoorId, PersonId, PropertyId};
-use latchkey_protocol::roles::Role;
+use latchkey_protocol::roles::{GuestKeyPolicy, Role};
 
 use crate::fault::Fault;
 use crate::issue::{Round, revocations, statements};
@@ -134,6 +134,7 @@ fn make(
         holidays: file.property.holidays.clone(),
         grant_lifetime: file.property.grant_lifetime.seconds(),
         uses_ahead: file.property.uses_ahead,
+        guest_keys: GuestKeyPolicy::default(),
         issuer_key: *keys.issuer.as_bytes(),
         reader_ca_key: *keys.reader_ca.as_bytes(),
     };
@@ -159,6 +160,7 @@ fn make(
     let doors = make_doors(tx, tools, id, owner.id, file)?;
     let mut people = make_people(tx, tools, id, owner.id, file)?;
     people.insert(file.owner.name.clone(), owner.id);
+    property::set_guest_keys(tx, id, &guest_keys(file, &people)?)?;
     make_keys(tx, tools, id, owner.id, file, &doors, &people)?;
     Ok(Created {
         property: id,
@@ -214,6 +216,26 @@ fn make_people(
     Ok(people)
 }
 
+/// Who may grant guest keys, by the people's ids in place of their names.
+fn guest_keys(
+    file: &PropertyFile,
+    people: &BTreeMap<String, PersonId>,
+) -> Result<GuestKeyPolicy<PersonId>, Boxed> {
+    let named = &file.property.guest_keys;
+    let by_person = named.by_person.iter().map(|(name, kinds)| {
+        let person = people.get(name).copied();
+        let person = person.ok_or_else(|| Boxed {
+            what: "[property] guest_keys".to_owned(),
+            why: format!("there is no person `{name}`"),
+        })?;
+        Ok((person, *kinds))
+    });
+    Ok(GuestKeyPolicy {
+        by_role: named.by_role.clone(),
+        by_person: by_person.collect::<Result<_, Boxed>>()?,
+    })
+}
+
 fn make_keys(
     tx: &mut dyn Tx,
     tools: &Tools,
@@ -255,7 +277,7 @@ fn make_keys(
             rules: entry.rules.clone(),
         };
         let checked = key_write::check(tx, property, &draft).map_err(at(what.clone()))?;
-        key_write::insert(tx, tools, property, by, &draft, &checked).map_err(at(what.clone()))?;
+        key_write::insert(tx, tools, property, by, &checked).map_err(at(what.clone()))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use latchkey_protocol::api::doors::{DoorKind, DoorReach};
 use latchkey_protocol::api::keys::KeyKind;
-use latchkey_protocol::roles::Role;
+use latchkey_protocol::roles::{GuestKeyPolicy, Role};
 use latchkey_protocol::rules::{AccessRules, Holidays, LocalMoment, Range, WeeklyWindow};
 use serde::{Deserialize, Deserializer};
 
@@ -42,6 +42,10 @@ pub struct PropertyEntry {
     /// How many uses of each key with a number of uses a door without a network is given ahead; 1 unless said.
     #[serde(default = "one")]
     pub uses_ahead: u32,
+    /// Who may grant guest keys from keys of their own, and of which kinds, by role or by person's name; residents none
+    /// unless it says so.
+    #[serde(default)]
+    pub guest_keys: GuestKeyPolicy<String>,
     /// Dates on which keys that heed holidays are closed.
     #[serde(default)]
     pub holidays: Holidays,
@@ -328,6 +332,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use latchkey_protocol::roles::{GuestKind, GuestKinds};
+
     use super::*;
 
     const FILE: &str = r#"
@@ -336,6 +342,7 @@ name = "Harbour Yard"
 zone = "Europe/Berlin"
 grant_lifetime = "7d"
 holidays = ["2026-12-25"]
+guest_keys = { by_role = { resident = ["individual_qr"] }, by_person = { "Rita Resident" = [] } }
 
 [owner]
 name = "Olga Owner"
@@ -370,14 +377,21 @@ doors = "all"
     fn a_file_says_a_whole_property() {
         let file = parse(FILE, "harbour.toml").unwrap();
         assert_eq!(file.property.grant_lifetime.seconds(), 604_800);
+        let grants = |who: &str| {
+            file.property
+                .guest_keys
+                .kinds(Role::Resident, &who.to_owned())
+        };
+        assert!(grants("Somebody else").contains(GuestKind::IndividualQr));
+        assert_eq!(grants("Rita Resident"), GuestKinds::NONE);
         assert_eq!(file.keys[0].rules.windows().len(), 1);
         assert!(file.keys[0].rules.closed_on_holidays());
         assert_eq!(file.keys[1].doors, DoorsOf::All);
     }
 
     #[rstest::rstest]
-    #[case("reach = \"online\"", "reach = \"onlin\"", &["line 15", "did you mean `online`"])]
-    #[case("role = \"resident\"", "roll = \"resident\"", &["line 19", "did you mean `role`"])]
+    #[case("reach = \"online\"", "reach = \"onlin\"", &["line 16", "did you mean `online`"])]
+    #[case("role = \"resident\"", "roll = \"resident\"", &["line 20", "did you mean `role`"])]
     #[case("doors = \"all\"", "doors = \"every\"", &["\"all\" or a list of names"])]
     #[case("grant_lifetime = \"7d\"", "grant_lifetime = \"70d\"", &["1 hour to 30 days", "line 5"])]
     #[case("from = \"2026-01-01\"", "from = \"soon\"", &["Rita's key", "soon"])]

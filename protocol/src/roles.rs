@@ -349,7 +349,7 @@ impl<P: Ord> GuestKeyPolicy<P> {
     }
 }
 
-/// Until a manager says otherwise, staff grant any kind and residents codes that rotate.
+/// Until a manager says otherwise, staff grant any kind and residents none.
 impl<P: Ord> Default for GuestKeyPolicy<P> {
     fn default() -> Self {
         Self {
@@ -360,6 +360,5 @@ impl<P: Ord> Default for GuestKeyPolicy<P> {
 }
 
 fn by_role() -> BTreeMap<Role, GuestKinds> {
-    let qr = GuestKinds::from_iter([GuestKind::IndividualQr]);
-    BTreeMap::from([(Role::Staff, GuestKinds::ALL), (Role::Resident, qr)])
+    BTreeMap::from([(Role::Staff, GuestKinds::ALL)])
 }

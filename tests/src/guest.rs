@@ -17,6 +17,10 @@ pub struct Browser {
     pub pass: GuestPass,
     key: EcdsaKeyPair,
     clock: SharedClock,
+    http: reqwest::Client,
+    /// Where the pass is asked for, and what the portal knows this browser by.
+    portal: String,
+    cookie: String,
 }
 
 impl Browser {
@@ -50,8 +54,28 @@ impl Browser {
             signature: sign(&key, &proof.to_be_signed())?.0.as_slice().into(),
         };
         let bound = http.post(format!("{portal}/v1/links/bind")).json(&bind);
-        let pass = bound.send().await?.error_for_status()?.json().await?;
-        Ok(Self { pass, key, clock })
+        let bound = bound.send().await?.error_for_status()?;
+        let cookie = bound.headers().get("set-cookie").context("a cookie")?;
+        let cookie = cookie.to_str()?.split(';').next().unwrap_or_default();
+        Ok(Self {
+            cookie: cookie.to_owned(),
+            pass: bound.json().await?,
+            key,
+            clock,
+            http,
+            portal: portal.to_owned(),
+        })
+    }
+
+    /// Asks for the pass as it is now.
+    ///
+    /// # Errors
+    /// When the portal has none for it any more.
+    pub async fn look(&mut self) -> Result<()> {
+        let pass = self.http.get(format!("{}/v1/guest/pass", self.portal));
+        let pass = pass.header("cookie", &self.cookie).send().await?;
+        self.pass = pass.error_for_status()?.json().await?;
+        Ok(())
     }
 
     /// What the page would show now: short, or with the pass's statement behind it.

@@ -20,6 +20,7 @@ const FILE: &str = r#"
 [property]
 name = "Harbour View"
 zone = "Europe/Lisbon"
+guest_keys = { by_role = { resident = ["individual_qr"] } }
 
 [owner]
 name = "Olga Owner"

@@ -20,7 +20,7 @@ use latchkey_protocol::api::sync::{
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::ids::{DoorId, DoorNumber, Generation, KeyId, PassId, PersonId, PropertyId};
 use latchkey_protocol::pass::{DoorSet, Pass, SignedPass};
-use latchkey_protocol::roles::Role;
+use latchkey_protocol::roles::{GuestKinds, Role};
 use latchkey_protocol::rules::{AccessRules, Holidays, Offsets, Span, Status};
 use ring::rand::SystemRandom as RingRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -251,6 +251,7 @@ impl World {
             issuer_key: Base64(self.issuer.public().as_bytes().to_vec()),
             reader_ca_key: Base64(self.reader_ca.public().as_bytes().to_vec()),
             grant_lifetime: 7 * 24 * 3600,
+            may_grant: GuestKinds::NONE,
         }
     }
 
@@ -266,6 +267,7 @@ impl World {
             uses: None,
             created_by: PersonId([9; 16]),
             created_at: self.clock.now(),
+            parent: None,
             link: None,
             withdrawal: None,
         }

@@ -1,5 +1,6 @@
 //! A phone in the terminal: `latchkey phone …`. Two names are two people, each with a wallet of its own on disk.
 
+mod host;
 mod own;
 mod show;
 mod staff;
@@ -78,6 +79,9 @@ enum Command {
     Where,
     /// Forget the portal and all that came from it
     SignOut,
+    /// Guest keys, from keys of one's own
+    #[command(subcommand)]
+    Guests(host::Command),
     /// What staff do
     #[command(subcommand)]
     Staff(staff::Command),
@@ -131,6 +135,7 @@ async fn answer(args: Args) -> Result<Answer> {
             };
             sign_in(&phone, &email, &portal, args.json).await
         }
+        Command::Guests(command) => host::run(&phone, command).await,
         Command::Staff(command) => staff::run(&phone, command).await,
         command => own::run(&phone, command, args.json).await,
     }

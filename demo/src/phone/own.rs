@@ -61,7 +61,7 @@ pub(crate) async fn run(phone: &Phone, command: Command, json: bool) -> Result<A
                 json: json!({ "signed_out": portals }),
             })
         }
-        Command::SignIn { .. } | Command::Where | Command::Staff(_) => {
+        Command::SignIn { .. } | Command::Where | Command::Guests(_) | Command::Staff(_) => {
             unreachable!("answered before")
         }
     }

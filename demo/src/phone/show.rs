@@ -118,6 +118,7 @@ pub(crate) fn outbox(entries: &[OutboxEntry]) -> Result<Answer> {
 fn action(action: &Action) -> String {
     match action {
         Action::IssueKey(name) => format!("issue the key {name:?}"),
+        Action::GrantGuestKey(name) => format!("grant the guest key {name:?}"),
         Action::EditKey(_) => "change a key".to_owned(),
         Action::WithdrawKey(_) => "withdraw a key".to_owned(),
         Action::WriteOffUses(_) => "write off uses of a key".to_owned(),

@@ -7,6 +7,7 @@ use latchkey_core::phone::Phone;
 use latchkey_core::staff::{StaffDesk, Submitted};
 use latchkey_core::views::PropertyView;
 use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::ids::DoorId;
 use latchkey_protocol::roles::{Action, Target, may};
 use latchkey_protocol::rules::AccessRules;
 use serde::Serialize;
@@ -218,12 +219,8 @@ fn draft(
     let persons = to
         .iter()
         .map(|name| Ok(named(desk.people()?, name, "person", |person| &person.name)?.id));
-    let chosen = doors
-        .iter()
-        .map(|name| Ok(named(desk.doors()?, name, "door", |door| &door.name)?.id));
-    let rules: AccessRules =
-        serde_json::from_value(json!({ "range": { "from": from, "until": until } }))
-            .context("--from and --until take dates such as 2026-12-24")?;
+    let known = desk.doors()?.into_iter();
+    let known = known.map(|door| (door.name, door.id)).collect();
     Ok(KeyDraft {
         name,
         kind: match kind {
@@ -231,13 +228,26 @@ fn draft(
             Kind::Qr => KeyKind::Qr,
         },
         persons: persons.collect::<Result<_>>()?,
-        doors: if doors.is_empty() {
-            KeyDoors::All
-        } else {
-            KeyDoors::Some(chosen.collect::<Result<_>>()?)
-        },
-        rules,
+        doors: doors_called(known, doors)?,
+        rules: rules(from, until)?,
     })
+}
+
+/// These doors among those that are known; all when none is named.
+pub(super) fn doors_called(known: Vec<(String, DoorId)>, names: &[String]) -> Result<KeyDoors> {
+    if names.is_empty() {
+        return Ok(KeyDoors::All);
+    }
+    let doors = names
+        .iter()
+        .map(|name| Ok(named(known.clone(), name, "door", |(name, _)| name)?.1));
+    Ok(KeyDoors::Some(doors.collect::<Result<_>>()?))
+}
+
+/// From the first to the last day.
+pub(super) fn rules(from: Option<String>, until: Option<String>) -> Result<AccessRules> {
+    serde_json::from_value(json!({ "range": { "from": from, "until": until } }))
+        .context("--from and --until take dates such as 2026-12-24")
 }
 
 fn key_called(desk: &StaffDesk, name: &str) -> Result<Key> {
@@ -249,7 +259,11 @@ fn key_called(desk: &StaffDesk, name: &str) -> Result<Key> {
     named(alive, name, "key", |key| &key.name)
 }
 
-fn said<T: Serialize>(submitted: Submitted<T>, done: impl FnOnce(&T) -> String) -> Result<Answer> {
+/// What became of a write.
+pub(super) fn said<T: Serialize>(
+    submitted: Submitted<T>,
+    done: impl FnOnce(&T) -> String,
+) -> Result<Answer> {
     Ok(match submitted {
         Submitted::Done(answer) => Answer { text: done(&answer), json: json!({ "done": answer }) },
         Submitted::Waiting(OutboxId(entry)) => Answer {

@@ -10,7 +10,7 @@ use super::{Caller, Problems, Shared, Write, once};
 use crate::fault::Fault;
 use crate::model::key_write;
 
-/// Writes a key anew.
+/// Writes a key anew. Guest keys that were granted from it are cut to it, or end.
 #[utoipa::path(put, path = "/v1/properties/{property}/keys/{key}", tag = "keys",
     params(("property" = PropertyId, Path), ("key" = KeyId, Path), ("Idempotency-Key" = String, Header)),
     request_body = KeyDraft,

@@ -20,7 +20,7 @@ use crate::model::member;
 pub(super) struct Asked {
     /// From the page before.
     cursor: Option<String>,
-    /// Keys of this person alone.
+    /// Keys that this person holds or has granted alone.
     person: Option<PersonId>,
     /// Keys of this status alone.
     status: Option<Status>,

@@ -10,7 +10,7 @@ use super::{Caller, Problems, Shared, Write, once};
 use crate::fault::Fault;
 use crate::model::key_write;
 
-/// Withdraws a key: its grants, passes and links end.
+/// Withdraws a key: its grants, passes and links end, and the guest keys that were granted from it.
 #[utoipa::path(delete, path = "/v1/properties/{property}/keys/{key}", tag = "keys",
     params(("property" = PropertyId, Path), ("key" = KeyId, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = Key, description = "The key, withdrawn"), Problems))]

@@ -18,6 +18,7 @@ mod door_logs;
 mod door_states;
 mod door_time;
 mod events;
+mod guest_key_create;
 mod guest_page;
 mod guest_pass;
 mod guest_stream;
@@ -113,6 +114,7 @@ fn described() -> OpenApiRouter<Shared> {
             key_withdraw::key_withdraw
         ))
         .routes(routes!(key_link::key_link))
+        .routes(routes!(guest_key_create::guest_key_create))
         .routes(routes!(key_write_off::key_write_off))
         .routes(routes!(events::events))
         .routes(routes!(commissioning::offer))

@@ -20,8 +20,8 @@ pub(super) async fn property(
 ) -> Result<Json<Property>, Fault> {
     app.store
         .read(move |tx| {
-            member::of(tx, &caller, id)?;
-            Ok(Json(property::load(tx, id)?.view()))
+            let member = member::of(tx, &caller, id)?;
+            Ok(Json(property::load(tx, id)?.view(&member)))
         })
         .await
 }

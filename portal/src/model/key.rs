@@ -9,7 +9,7 @@ use latchkey_protocol::rules::{AccessRules, Calendar, Reason, Reasons, Status, s
 
 use super::member::Member;
 use super::property::{self, json};
-use super::{link, paging, uses, withdrawal};
+use super::{guest_key, link, paging, uses, withdrawal};
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, params};
 
@@ -27,7 +27,21 @@ pub(crate) struct Record {
     pub(crate) withdrawn_at: Option<DateTime<Utc>>,
     /// All its uses are spent, as far as doors have signed for it.
     pub(crate) used_up: bool,
+    /// Of a guest key: the key of its author that it was granted from.
+    pub(crate) parent: Option<KeyId>,
 }
+
+/// The keys (`k`) of which this is so, in the order of [`Record::from_row`].
+macro_rules! keys_where {
+    ($from:literal) => {
+        concat!(
+            "SELECT k.ordinal, k.id, k.name, k.kind, k.all_doors, k.rules, k.created_by, k.created_at,
+                 k.withdrawn_at, k.used_up, k.parent ",
+            $from
+        )
+    };
+}
+pub(super) use keys_where;
 
 impl Record {
     /// Where it stands.
@@ -46,7 +60,7 @@ impl Record {
         )
     }
 
-    fn from_row(row: &Row) -> Result<Self, StoreError> {
+    pub(super) fn from_row(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             ordinal: row.at(0)?,
             id: row.at(1)?,
@@ -58,6 +72,7 @@ impl Record {
             created_at: row.at(7)?,
             withdrawn_at: row.at(8)?,
             used_up: row.at(9)?,
+            parent: row.at(10)?,
         })
     }
 }
@@ -69,9 +84,7 @@ pub(crate) fn load(
     id: KeyId,
 ) -> Result<Option<Record>, StoreError> {
     tx.first(
-        "SELECT ordinal, id, name, kind, all_doors, rules, created_by, created_at, withdrawn_at,
-             used_up
-         FROM door_key WHERE property = ?1 AND id = ?2",
+        keys_where!("FROM door_key k WHERE k.property = ?1 AND k.id = ?2"),
         params![property, id],
     )?
     .map(|row| Record::from_row(&row))
@@ -85,10 +98,10 @@ pub(crate) fn held_by(
     person: PersonId,
 ) -> Result<Vec<Record>, StoreError> {
     tx.query(
-        "SELECT k.ordinal, k.id, k.name, k.kind, k.all_doors, k.rules, k.created_by, k.created_at,
-             k.withdrawn_at, k.used_up
-         FROM key_person kp JOIN door_key k ON k.property = kp.property AND k.id = kp.key_id
-         WHERE kp.property = ?1 AND kp.person = ?2 AND k.withdrawn_at IS NULL ORDER BY k.ordinal",
+        keys_where!(
+            "FROM key_person kp JOIN door_key k ON k.property = kp.property AND k.id = kp.key_id
+             WHERE kp.property = ?1 AND kp.person = ?2 AND k.withdrawn_at IS NULL ORDER BY k.ordinal"
+        ),
         params![property, person],
     )?
     .iter()
@@ -140,7 +153,8 @@ pub(crate) fn doors(
     })
 }
 
-/// What this member sees of the key: those who see all keys everything, a holder what is theirs, others nothing.
+/// What this member sees of the key: those who see all keys everything, whoever granted it all but where its uses are, a
+/// holder what is theirs, others nothing.
 pub(crate) fn view(
     tx: &mut dyn Tx,
     member: &Member,
@@ -148,15 +162,20 @@ pub(crate) fn view(
     key: Record,
     now: DateTime<Utc>,
 ) -> Result<Option<Key>, StoreError> {
-    let persons = persons(tx, member.property, key.id)?;
+    let mut persons = persons(tx, member.property, key.id)?;
     let sees_all = member.may(Action::ViewKeys);
-    if !sees_all && (!persons.contains(&member.person) || key.withdrawn_at.is_some()) {
-        return Ok(None);
+    let granted = guest_key::is_of(tx, member, &key)?;
+    if !sees_all {
+        persons.retain(|person| *person == member.person);
+        let holds = !persons.is_empty() && key.withdrawn_at.is_none();
+        if !holds && !granted {
+            return Ok(None);
+        }
     }
     let doors = doors(tx, member.property, &key)?;
     let status = key.status(calendar, now);
     let uses = uses::view(tx, member.property, &key, sees_all)?;
-    let (link, withdrawal) = if sees_all {
+    let (link, withdrawal) = if sees_all || granted {
         (
             link::state(tx, member.property, key.id)?,
             withdrawal::of_key(tx, member.property, key.id)?,
@@ -168,17 +187,14 @@ pub(crate) fn view(
         id: key.id,
         name: key.name,
         kind: key.kind,
-        persons: if sees_all {
-            persons
-        } else {
-            vec![member.person]
-        },
+        persons,
         doors,
         rules: key.rules,
         status,
         uses,
         created_by: key.created_by,
         created_at: key.created_at,
+        parent: key.parent,
         link,
         withdrawal,
     }))
@@ -222,12 +238,13 @@ pub(crate) fn list(
     let mut items = Vec::new();
     loop {
         let rows = tx.query(
-            "SELECT k.ordinal, k.id, k.name, k.kind, k.all_doors, k.rules, k.created_by,
-                 k.created_at, k.withdrawn_at, k.used_up
-             FROM door_key k WHERE k.property = ?1 AND k.ordinal > ?2
-               AND (CAST(?3 AS BYTEA) IS NULL OR EXISTS (SELECT 1 FROM key_person kp
-                    WHERE kp.property = k.property AND kp.key_id = k.id AND kp.person = ?3))
-             ORDER BY k.ordinal LIMIT ?4",
+            keys_where!(
+                "FROM door_key k WHERE k.property = ?1 AND k.ordinal > ?2
+                   AND (CAST(?3 AS BYTEA) IS NULL OR (k.parent IS NOT NULL AND k.created_by = ?3)
+                        OR EXISTS (SELECT 1 FROM key_person kp
+                        WHERE kp.property = k.property AND kp.key_id = k.id AND kp.person = ?3))
+                 ORDER BY k.ordinal LIMIT ?4"
+            ),
             params![member.property, after, person, paging::PAGE as i64 + 1],
         )?;
         let last = rows.len() <= paging::PAGE;

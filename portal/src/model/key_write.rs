@@ -7,13 +7,14 @@ use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
 use latchkey_protocol::api::sync::EntityKind;
 use latchkey_protocol::ids::{DoorId, KeyId, PersonId, PropertyId};
 use latchkey_protocol::roles::{Action, Role};
+use latchkey_protocol::rules::AccessRules;
 
 use super::change::{self, Audience};
 use super::key::{self, Record};
 use super::member::Member;
 use super::person::{self, normal_name};
 use super::property::text;
-use super::{audit, door, link, uses};
+use super::{audit, door, guest_key, link, uses};
 use crate::fault::Fault;
 use crate::issue::Round;
 use crate::store::{StoreError, Tx, params};
@@ -31,7 +32,7 @@ pub(crate) fn issue(
 ) -> Result<Key, Fault> {
     let checked = check(tx, member.property, draft)?;
     must_to_all(tx, member, Action::IssueKey, draft.kind, &checked.persons)?;
-    let id = insert(tx, tools, member.property, member.person, draft, &checked)?;
+    let id = insert(tx, tools, member.property, member.person, &checked)?;
     key::show(tx, member, id, tools.now())
 }
 
@@ -41,30 +42,35 @@ pub(crate) fn insert(
     tools: &Tools,
     property: PropertyId,
     by: PersonId,
-    draft: &KeyDraft,
     checked: &Checked,
 ) -> Result<KeyId, Fault> {
     let id = KeyId(tools.random());
     let ordinal = change::next_number(tx, property)?;
+    let parent = checked.granted.as_ref().map(|granted| granted.parent);
     tx.execute(
-        "INSERT INTO door_key
-             (property, id, ordinal, name, kind, all_doors, rules, created_by, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO door_key (property, id, ordinal, name, kind, all_doors, rules, created_by,
+             created_at, parent)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             property,
             id,
             ordinal,
             &checked.name,
-            key::kind_name(draft.kind),
+            key::kind_name(checked.kind),
             checked.doors.is_none(),
-            text(&draft.rules, "rules")?,
+            text(&checked.rules, "rules")?,
             by,
-            tools.now()
+            tools.now(),
+            parent
         ],
     )?;
     write_parts(tx, property, id, checked)?;
     uses::key_written(tx, tools, property, id)?;
-    audit::write(tx, tools, property, Some(by), "key.issue", &id.to_string())?;
+    let (action, subject) = match parent {
+        None => ("key.issue", id.to_string()),
+        Some(parent) => ("key.grant", format!("{id} {parent}")),
+    };
+    audit::write(tx, tools, property, Some(by), action, &subject)?;
     tell(tx, property, id, &checked.persons)?;
     show_doors(tx, property, checked, &checked.persons)?;
     let mut round = Round::begin(tx, tools, property)?;
@@ -85,49 +91,75 @@ pub(crate) fn edit(
     if before.kind != draft.kind {
         return Err(Fault::invalid("`kind` cannot be edited: issue another key"));
     }
-    let checked = check(tx, member.property, draft)?;
+    let mut checked = check(tx, member.property, draft)?;
     let held = key::persons(tx, member.property, id)?
         .into_iter()
         .collect::<BTreeSet<_>>();
     let touched: BTreeSet<PersonId> = held.union(&checked.persons).copied().collect();
-    must_to_all(tx, member, Action::EditKey, draft.kind, &touched)?;
-    tx.execute(
-        "UPDATE door_key SET name = ?3, all_doors = ?4, rules = ?5 WHERE property = ?1 AND id = ?2",
-        params![
-            member.property,
-            id,
-            &checked.name,
-            checked.doors.is_none(),
-            text(&draft.rules, "rules")?
-        ],
-    )?;
-    let before_doors = sight(tx, member.property, &before)?;
-    for sql in [
-        "DELETE FROM key_person WHERE property = ?1 AND key_id = ?2",
-        "DELETE FROM key_door WHERE property = ?1 AND key_id = ?2",
-    ] {
-        tx.execute(sql, params![member.property, id])?;
+    must(tx, tools, member, Action::EditKey, &before, &touched)?;
+    if let Some(parent) = before.parent {
+        checked = guest_key::within(tx, member.property, parent, checked)?;
     }
-    write_parts(tx, member.property, id, &checked)?;
-    uses::key_written(tx, tools, member.property, id)?;
-    audit::write(
-        tx,
-        tools,
-        member.property,
-        Some(member.person),
-        "key.edit",
-        &id.to_string(),
-    )?;
-    tell(tx, member.property, id, &touched)?;
-    show_doors(tx, member.property, &checked, &touched)?;
-    tell_doors(tx, member.property, &before_doors, &touched)?;
     let mut round = Round::begin(tx, tools, member.property)?;
-    round.key_changed(tx, id, &touched)?;
+    rewrite(
+        tx,
+        &mut round,
+        member.person,
+        &before,
+        &checked,
+        &touched,
+        "key.edit",
+    )?;
+    guest_key::follow(tx, &mut round, member.person, id)?;
     round.finish(tx)?;
     key::show(tx, member, id, tools.now())
 }
 
-/// Withdraws a key: its grants, passes and links end.
+/// Puts a checked key in the place of one that stands, for these people, who held it or shall.
+pub(super) fn rewrite(
+    tx: &mut dyn Tx,
+    round: &mut Round,
+    by: PersonId,
+    before: &Record,
+    checked: &Checked,
+    touched: &BTreeSet<PersonId>,
+    action: &'static str,
+) -> Result<(), Fault> {
+    let (property, id) = (round.property.id, before.id);
+    let before_doors = sight(tx, property, before)?;
+    tx.execute(
+        "UPDATE door_key SET name = ?3, all_doors = ?4, rules = ?5 WHERE property = ?1 AND id = ?2",
+        params![
+            property,
+            id,
+            &checked.name,
+            checked.doors.is_none(),
+            text(&checked.rules, "rules")?
+        ],
+    )?;
+    for sql in [
+        "DELETE FROM key_person WHERE property = ?1 AND key_id = ?2",
+        "DELETE FROM key_door WHERE property = ?1 AND key_id = ?2",
+    ] {
+        tx.execute(sql, params![property, id])?;
+    }
+    write_parts(tx, property, id, checked)?;
+    uses::key_written(tx, &round.tools, property, id)?;
+    audit::write(
+        tx,
+        &round.tools,
+        property,
+        Some(by),
+        action,
+        &id.to_string(),
+    )?;
+    tell(tx, property, id, touched)?;
+    show_doors(tx, property, checked, touched)?;
+    tell_doors(tx, property, &before_doors, touched)?;
+    round.key_changed(tx, id, touched)
+}
+
+/// Withdraws a key: its grants, passes and links end, and what was granted from it.
 pub(crate) fn withdraw(
     tx: &mut dyn Tx,
     tools: &Tools,
@@ -136,40 +168,79 @@ pub(crate) fn withdraw(
 ) -> Result<Key, Fault> {
     let before = standing(tx, member, id)?;
     let held: BTreeSet<PersonId> = key::persons(tx, member.property, id)?.into_iter().collect();
-    must_to_all(tx, member, Action::WithdrawKey, before.kind, &held)?;
-    let doors = sight(tx, member.property, &before)?;
-    tx.execute(
-        "UPDATE door_key SET withdrawn_at = ?3 WHERE property = ?1 AND id = ?2",
-        params![member.property, id, tools.now()],
-    )?;
-    link::end_all(tx, member.property, id, tools.now())?;
-    uses::key_withdrawn(tx, tools, member.property, id)?;
-    audit::write(
-        tx,
-        tools,
-        member.property,
-        Some(member.person),
-        "key.withdraw",
-        &id.to_string(),
-    )?;
-    tell(tx, member.property, id, &held)?;
-    tell_doors(tx, member.property, &doors, &held)?;
+    must(tx, tools, member, Action::WithdrawKey, &before, &held)?;
     let mut round = Round::begin(tx, tools, member.property)?;
-    round.key_changed(tx, id, &held)?;
+    end(tx, &mut round, member.person, &before, &held)?;
+    guest_key::follow(tx, &mut round, member.person, id)?;
     round.finish(tx)?;
     key::show(tx, member, id, tools.now())
 }
 
-/// A key that the caller may see and that was not withdrawn.
+/// Ends a key that stands, for these people, who hold it.
+pub(super) fn end(
+    tx: &mut dyn Tx,
+    round: &mut Round,
+    by: PersonId,
+    key: &Record,
+    held: &BTreeSet<PersonId>,
+) -> Result<(), Fault> {
+    let (property, tools) = (round.property.id, round.tools.clone());
+    let doors = sight(tx, property, key)?;
+    tx.execute(
+        "UPDATE door_key SET withdrawn_at = ?3 WHERE property = ?1 AND id = ?2",
+        params![property, key.id, tools.now()],
+    )?;
+    link::end_all(tx, property, key.id, tools.now())?;
+    uses::key_withdrawn(tx, &tools, property, key.id)?;
+    audit::write(
+        tx,
+        &tools,
+        property,
+        Some(by),
+        "key.withdraw",
+        &key.id.to_string(),
+    )?;
+    tell(tx, property, key.id, held)?;
+    tell_doors(tx, property, &doors, held)?;
+    round.key_changed(tx, key.id, held)
+}
+
+/// A key that the caller may act on, or hears why not, and that was not withdrawn.
 pub(crate) fn standing(tx: &mut dyn Tx, member: &Member, id: KeyId) -> Result<Record, Fault> {
+    let key = key::load(tx, member.property, id)?;
     if !member.may(Action::ViewKeys) {
-        return Err(Fault::not_allowed());
+        let granted = match &key {
+            Some(key) => guest_key::is_of(tx, member, key)?,
+            None => false,
+        };
+        if !granted {
+            return Err(Fault::not_allowed());
+        }
     }
-    let key = key::load(tx, member.property, id)?.ok_or_else(Fault::not_found)?;
+    let key = key.ok_or_else(Fault::not_found)?;
     if key.withdrawn_at.is_some() {
         return Err(Fault::conflict("this key has been withdrawn"));
     }
     Ok(key)
+}
+
+/// Refuses what neither the caller's role allows towards each of these people nor that the caller has granted the key.
+pub(crate) fn must(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    member: &Member,
+    action: Action,
+    key: &Record,
+    persons: &BTreeSet<PersonId>,
+) -> Result<(), Fault> {
+    if !guest_key::is_of(tx, member, key)? {
+        return must_to_all(tx, member, action, key.kind, persons);
+    }
+    // Ending one is never refused.
+    if action == Action::WithdrawKey {
+        return Ok(());
+    }
+    guest_key::must_grant(tx, tools, member)
 }
 
 /// Refuses what the caller's role does not allow towards each holder. Whoever opens a QR key's link is a guest.
@@ -197,10 +268,22 @@ pub(crate) fn must_to_all(
 /// What of a draft has been looked up.
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
-    name: String,
-    pub(crate) persons: BTreeSet<PersonId>,
+    pub(super) name: String,
+    pub(super) kind: KeyKind,
+    pub(super) persons: BTreeSet<PersonId>,
     /// None: all doors.
-    doors: Option<BTreeSet<DoorId>>,
+    pub(super) doors: Option<BTreeSet<DoorId>>,
+    pub(super) rules: AccessRules,
+    /// Of a guest key.
+    pub(super) granted: Option<Granted>,
+}
+
+/// What a guest key was granted from, and what its author asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Granted {
+    pub(super) parent: KeyId,
+    pub(super) doors: KeyDoors,
+    pub(super) rules: AccessRules,
 }
 
 /// Refuses a draft that is no key.
@@ -249,8 +332,11 @@ pub(crate) fn check(
     crate::issue::must_fit(&draft.rules)?;
     Ok(Checked {
         name,
+        kind: draft.kind,
         persons,
         doors,
+        rules: draft.rules.clone(),
+        granted: None,
     })
 }
 
@@ -272,26 +358,33 @@ fn write_parts(
             params![property, id, *door],
         )?;
     }
+    if let Some(granted) = &checked.granted {
+        tx.execute(
+            "UPDATE door_key SET asked_doors = ?3, asked_rules = ?4 WHERE property = ?1 AND id = ?2",
+            params![
+                property,
+                id,
+                text(&granted.doors, "doors")?,
+                text(&granted.rules, "rules")?
+            ],
+        )?;
+    }
     Ok(())
 }
 
-/// Says that a key has changed, to those who see all keys and to these holders, past ones included.
+/// Says that a key has changed, to those who see all keys, to these holders, past ones included, and to whoever granted
+/// it.
 pub(crate) fn tell(
     tx: &mut dyn Tx,
     property: PropertyId,
     id: KeyId,
     persons: &BTreeSet<PersonId>,
 ) -> Result<(), StoreError> {
+    let author = guest_key::author(tx, property, id)?;
     let id = id.to_string();
     change::tell(tx, property, Audience::Keys, EntityKind::Key, &id)?;
-    for person in persons {
-        change::tell(
-            tx,
-            property,
-            Audience::Person(*person),
-            EntityKind::Key,
-            &id,
-        )?;
+    for person in persons.iter().copied().chain(author) {
+        change::tell(tx, property, Audience::Person(person), EntityKind::Key, &id)?;
     }
     Ok(())
 }

@@ -37,7 +37,8 @@ pub(crate) fn share(
     if key.kind != KeyKind::Qr {
         return Err(Fault::conflict("only a qr key has a link"));
     }
-    key_write::must_to_all(tx, member, Action::EditKey, key.kind, &Default::default())?;
+    let nobody = Default::default();
+    key_write::must(tx, tools, member, Action::EditKey, &key, &nobody)?;
     let property = member.property;
     let mut round = Round::begin(tx, tools, property)?;
     if !key.is_alive(&round.property.calendar(), tools.now()) {

@@ -12,6 +12,7 @@ pub(crate) mod door_log;
 pub(crate) mod door_state;
 pub(crate) mod event;
 pub(crate) mod guest;
+pub(crate) mod guest_key;
 pub(crate) mod housekeeping;
 pub(crate) mod idempotency;
 pub(crate) mod key;

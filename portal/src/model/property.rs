@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use latchkey_protocol::api::property::Property;
-use latchkey_protocol::ids::PropertyId;
+use latchkey_protocol::ids::{PersonId, PropertyId};
+use latchkey_protocol::roles::GuestKeyPolicy;
 use latchkey_protocol::rules::{Calendar, Holidays, Offsets};
 
+use super::member::Member;
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, params};
 
@@ -20,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) grant_lifetime: u32,
     /// How many uses of each counted key a door that cannot ask is given ahead.
     pub(crate) uses_ahead: u32,
+    /// Who may grant guest keys.
+    pub(crate) guest_keys: GuestKeyPolicy<PersonId>,
     pub(crate) issuer_key: [u8; 65],
     pub(crate) reader_ca_key: [u8; 65],
 }
@@ -33,9 +37,10 @@ impl Record {
         }
     }
 
-    /// As its members see it.
-    pub(crate) fn view(self) -> Property {
+    /// As this member sees it.
+    pub(crate) fn view(self, member: &Member) -> Property {
         Property {
+            may_grant: self.guest_keys.kinds(member.role, &member.person),
             id: self.id,
             name: self.name,
             offsets: self.offsets,
@@ -57,6 +62,7 @@ impl Record {
             issuer_key: row.at(6)?,
             reader_ca_key: row.at(7)?,
             uses_ahead: row.at(8)?,
+            guest_keys: json(&row.at::<String>(9)?, "guest keys")?,
         })
     }
 }
@@ -71,8 +77,8 @@ pub(crate) fn insert(
     tx.execute(
         "INSERT INTO property (id, name, zone, offsets, holidays, grant_lifetime, issuer_key,
              reader_ca_key, epoch, last_change, last_door, last_audit, audit_head, created_at,
-             uses_ahead)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12)",
+             uses_ahead, guest_keys)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, 0, 0, ?10, ?11, ?12, ?13)",
         params![
             record.id,
             &record.name,
@@ -85,7 +91,8 @@ pub(crate) fn insert(
             epoch,
             Vec::<u8>::new(),
             now,
-            record.uses_ahead
+            record.uses_ahead,
+            text(&record.guest_keys, "guest keys")?
         ],
     )?;
     Ok(())
@@ -96,7 +103,7 @@ pub(crate) fn load(tx: &mut dyn Tx, id: PropertyId) -> Result<Record, Fault> {
     let row = tx
         .first(
             "SELECT id, name, zone, offsets, holidays, grant_lifetime, issuer_key, reader_ca_key,
-                 uses_ahead
+                 uses_ahead, guest_keys
              FROM property WHERE id = ?1",
             params![id],
         )?
@@ -120,6 +127,19 @@ pub(crate) fn set_offsets(
     tx.execute(
         "UPDATE property SET offsets = ?2 WHERE id = ?1",
         params![id, text(offsets, "offsets")?],
+    )?;
+    Ok(())
+}
+
+/// Keeps who may grant guest keys.
+pub(crate) fn set_guest_keys(
+    tx: &mut dyn Tx,
+    id: PropertyId,
+    policy: &GuestKeyPolicy<PersonId>,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE property SET guest_keys = ?2 WHERE id = ?1",
+        params![id, text(policy, "guest keys")?],
     )?;
     Ok(())
 }

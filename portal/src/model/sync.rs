@@ -249,7 +249,7 @@ fn value(
 ) -> Result<Option<Entity>, Fault> {
     let property = member.property;
     Ok(match kind {
-        EntityKind::Property => Some(Entity::Property(Box::new(record.clone().view()))),
+        EntityKind::Property => Some(Entity::Property(Box::new(record.clone().view(member)))),
         EntityKind::Door => {
             let id: DoorId = parse(id)?;
             if door::is_visible(tx, member, id)? {

@@ -41,7 +41,7 @@ fn body(method: &Method, route: &str) -> Option<Value> {
         "/doors" => json!({ "name": "Back door", "kind": "gate", "reach": "online" }),
         "/doors/{door}/controllers" => json!({ "code": "ABCDE" }),
         "/doors/{door}/time" => json!({ "nonce": base64 }),
-        "/keys" | "/keys/{key}" => draft,
+        "/keys" | "/keys/{key}" | "/keys/{key}/guest-keys" => draft,
         "/keys/{key}/write-offs" => json!({ "door": hex(12), "generation": 1 }),
         "/people" => json!({ "name": "Mallory", "role": "vendor" }),
         route => panic!("say here what {method} {route} takes"),

@@ -71,6 +71,17 @@ async fn a_withdrawal_made_at_one_instance_is_pushed_to_a_door_at_the_other() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
+async fn a_guest_key_granted_at_one_while_its_parent_is_withdrawn_at_the_other_is_dead_or_was_never_made()
+ {
+    let world = World::start().await;
+    let other = world.another().await;
+    let rita = world.device(RESIDENT).await;
+    let stefan = moved(world.device(STAFF).await, &other);
+    crate::guest_keys_follow::race(&world, &rita, &stefan).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn who_waits_at_one_instance_hears_what_is_written_at_the_other() {
     let world = World::start().await;
     let other = world.another().await;

@@ -18,6 +18,8 @@ mod commissioning;
 mod door_line;
 mod door_logs;
 mod grants;
+mod guest_keys;
+mod guest_keys_follow;
 mod guests;
 mod idempotency;
 mod instances;

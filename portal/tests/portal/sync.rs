@@ -46,7 +46,7 @@ async fn the_first_sync_brings_what_a_person_sees_and_nothing_that_is_gone() {
     assert!(page.changes.iter().all(|change| change.value.is_some()));
     let staff = stefan.sync(&world, None).await;
     assert_eq!(of_kind(&staff, EntityKind::Door).len(), 3);
-    assert_eq!(of_kind(&staff, EntityKind::Person).len(), 5);
+    assert_eq!(of_kind(&staff, EntityKind::Person).len(), 6);
     let path = world.path(&format!("/keys/{}", key.id));
     stefan.call(Method::DELETE, &path, None).await.ok::<Key>();
     let fresh = rita.sync(&world, None).await;

@@ -18,6 +18,7 @@ const FILE: &str = r#"
 name = "Harbour Yard"
 zone = "Europe/Berlin"
 holidays = ["2026-12-25"]
+guest_keys = { by_role = { staff = ["individual_qr"], resident = ["individual_qr"] } }
 
 [owner]
 name = "Olga Owner"
@@ -54,6 +55,11 @@ role = "resident"
 email = "rita@harbour.example"
 
 [[people]]
+name = "Rolf Resident"
+role = "resident"
+email = "rolf@harbour.example"
+
+[[people]]
 name = "Ines Installer"
 role = "installer"
 email = "ines@harbour.example"
@@ -69,6 +75,7 @@ pub(crate) const OWNER: &str = "olga@harbour.example";
 pub(crate) const MANAGER: &str = "mara@harbour.example";
 pub(crate) const STAFF: &str = "stefan@harbour.example";
 pub(crate) const RESIDENT: &str = "rita@harbour.example";
+pub(crate) const NEIGHBOUR: &str = "rolf@harbour.example";
 pub(crate) const INSTALLER: &str = "ines@harbour.example";
 
 /// Where a test's portals keep their data: SQLite, or a database of the test's own where the tests run on PostgreSQL.

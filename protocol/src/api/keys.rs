@@ -29,7 +29,7 @@ pub enum KeyDoors {
     Some(Vec<DoorId>),
 }
 
-/// `POST …/keys` and, whole, `PUT …/keys/{key}`.
+/// `POST …/keys`, `POST …/keys/{parent}/guest-keys` and, whole, `PUT …/keys/{key}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -71,12 +71,16 @@ pub struct Key {
     pub uses: Option<KeyUses>,
     /// Who made it.
     pub created_by: PersonId,
+    /// Of a guest key: the key of whoever made it that it was granted from. It ends with that one, or with that
+    /// person's hold on it, and opens nothing that it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<KeyId>,
     /// When.
     pub created_at: DateTime<Utc>,
-    /// For a QR key: what became of its link; missing before it was shared, and for holders.
+    /// For a QR key: what became of its link; missing before it was shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkState>,
-    /// After it was withdrawn: what that has reached, door by door. For staff.
+    /// After it was withdrawn: what that has reached, door by door. For staff, and for whoever granted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawal: Option<Withdrawal>,
 }
@@ -148,7 +152,7 @@ pub struct LinkState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Withdrawal {
-    /// When staff withdrew it.
+    /// When it was withdrawn.
     pub withdrawn_at: DateTime<Utc>,
     /// Each door that the key opened.
     pub doors: Vec<WithdrawalAtDoor>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::Base64;
 use crate::ids::PropertyId;
+use crate::roles::GuestKinds;
 use crate::rules::{Holidays, Offsets};
 
 /// What every member of a property may know of it, and needs in order to decide and to unlock without a network.
@@ -24,4 +25,7 @@ pub struct Property {
     pub reader_ca_key: Base64,
     /// Life of a grant in seconds.
     pub grant_lifetime: u32,
+    /// The kinds of guest keys that whoever asks may grant from keys of their own.
+    #[serde(default)]
+    pub may_grant: GuestKinds,
 }
