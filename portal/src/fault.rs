@@ -91,13 +91,31 @@ impl Fault {
             Self::Refused { kind, .. } => *kind,
             // What it can never sign is a fault of ours: nobody need come back for it.
             Self::Store(StoreError::NotStorable) => ProblemType::InvalidValue,
-            Self::Store(StoreError::Unreachable(_) | StoreError::Uncertain) => {
+            Self::Store(StoreError::Unreachable(_) | StoreError::Full | StoreError::Uncertain) => {
                 ProblemType::StoreUnavailable
             }
             Self::Signer(SignerError::NotSignable(_)) | Self::Store(_) | Self::Internal(_) => {
                 ProblemType::Internal
             }
             Self::Signer(_) => ProblemType::SignerUnavailable,
+        }
+    }
+
+    /// What is special about it, and what to do, in words for whoever asked.
+    #[must_use]
+    pub(crate) fn detail(&self) -> Option<String> {
+        match self {
+            Self::Refused { detail, .. } => detail.clone(),
+            Self::Store(StoreError::Full) => {
+                let full = "the portal's disk is full, and nothing was changed: tell whoever runs it, and ask again \
+                            with the same idempotency key when there is room";
+                Some(full.to_owned())
+            }
+            Self::Store(StoreError::Uncertain) => {
+                let uncertain = "it is not known whether this was kept: ask again with the same idempotency key";
+                Some(uncertain.to_owned())
+            }
+            Self::Store(_) | Self::Signer(_) | Self::Internal(_) => None,
         }
     }
 }

@@ -17,7 +17,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("latchkey-env", &[]),
     (
         "latchkey-core",
-        &["aliro", "latchkey-protocol", "latchkey-env"],
+        // The last for its tests alone, here and below.
+        &[
+            "aliro",
+            "latchkey-protocol",
+            "latchkey-env",
+            "latchkey-test-faults",
+        ],
     ),
     (
         "latchkey-bindings",
@@ -25,21 +31,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "latchkey-portal",
-        // The last for its tests alone.
         &[
             "aliro",
             "latchkey-protocol",
             "latchkey-env",
             "latchkey-test-database",
+            "latchkey-test-faults",
         ],
     ),
     (
         "latchkey-door",
-        &["aliro", "latchkey-protocol", "latchkey-env"],
+        &[
+            "aliro",
+            "latchkey-protocol",
+            "latchkey-env",
+            "latchkey-test-faults",
+        ],
     ),
     ("latchkey-demo", EVERYTHING),
     ("latchkey-tests", EVERYTHING),
     ("latchkey-test-database", &[]),
+    ("latchkey-test-faults", &["latchkey-env"]),
     ("xtask", &[]),
 ];
 
@@ -52,6 +64,7 @@ const EVERYTHING: &[&str] = &[
     "latchkey-portal",
     "latchkey-door",
     "latchkey-test-database",
+    "latchkey-test-faults",
 ];
 
 /// What must not be reached from a crate of ours at all, through whatever dependency: the rules and

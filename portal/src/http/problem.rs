@@ -38,23 +38,20 @@ pub(super) fn finish(response: Response, id: &RequestId) -> Response {
     } else if let Fault::Signer(error) = &fault {
         tracing::error!(%error, "the signer refused");
     } else if fault.kind() == ProblemType::StoreUnavailable {
-        tracing::error!(error = %fault, "the database is away");
+        tracing::error!(error = %fault, "the database cannot be used");
     }
     let (mut parts, _) = response.into_parts();
     let mut problem = Problem::new(fault.kind());
     problem.instance = Some(format!("urn:latchkey:request:{}", id.0));
+    problem.detail = fault.detail();
     if let Fault::Refused {
-        detail,
-        retry_after,
+        retry_after: Some(seconds),
         ..
     } = &fault
     {
-        problem.detail.clone_from(detail);
-        if let Some(seconds) = retry_after {
-            parts
-                .headers
-                .insert(RETRY_AFTER, HeaderValue::from(*seconds));
-        }
+        parts
+            .headers
+            .insert(RETRY_AFTER, HeaderValue::from(*seconds));
     }
     let challenge = match fault.kind() {
         ProblemType::NotSignedIn => Some(r#"DPoP algs="ES256", error="invalid_token""#),

@@ -58,11 +58,14 @@ pub(crate) enum StoreError {
     /// What is stored does not read.
     #[error("stored {0} does not read")]
     Unreadable(&'static str),
-    /// The database cannot be reached, or the connection broke before the commit; nothing was changed.
+    /// The database cannot be reached, or the connection or the disk broke before the commit; nothing was changed.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection broke in the middle of the commit.
-    #[error("the connection to the database broke: whether this was kept is not known")]
+    /// The disk has no room for it; nothing was changed.
+    #[error("the disk is full")]
+    Full,
+    /// The connection or the disk broke in the middle of the commit.
+    #[error("the database broke in the middle of a commit: whether this was kept is not known")]
     Uncertain,
     /// An operation panicked; its savepoint was rolled back.
     #[error("an operation panicked")]

@@ -28,6 +28,7 @@ pub(super) fn start(
     prepare(&writing)?;
     writing.pragma_update(None, "journal_mode", "WAL")?;
     writing.pragma_update(None, "synchronous", "FULL")?;
+    begin_log_anew(&writing)?;
     migrate::run(&mut writing)?;
 
     let (writer, to_write) = Lanes::new();
@@ -52,6 +53,15 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     // Another process (`property create`) may hold the file for a moment.
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(())
+}
+
+/// Where a sync failed before the portal ended, the log's file may read whole here and be torn on the disk: whatever
+/// is committed behind such a place would be lost with it in a power cut. So all that reads is copied into the database
+/// first. Within one run there is no such place: SQLite writes the log over from where the failed commit began.
+fn begin_log_anew(connection: &Connection) -> Result<(), StoreError> {
+    // Another process that reads meanwhile may keep the log from being cut, not from being copied.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
 }
 
@@ -84,9 +94,9 @@ fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &broadcast::Sen
             Some(error) => job.refuse(error.clone()),
         }
     }
-    let failed = failed.or_else(|| connection.execute_batch("COMMIT").err().map(Into::into));
+    let failed = failed.or_else(|| commit(connection).err());
     if let Some(error) = &failed {
-        tracing::error!(%error, "a commit failed; nothing of it is kept");
+        tracing::error!(%error, "a commit failed");
         // There may be no transaction any more: SQLite rolls back by itself after a failed write.
         if !connection.is_autocommit() {
             let _ = connection.execute_batch("ROLLBACK");
@@ -103,6 +113,16 @@ fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &broadcast::Sen
     }
 }
 
+fn commit(connection: &Connection) -> Result<(), StoreError> {
+    connection
+        .execute_batch("COMMIT")
+        .map_err(|error| match error.into() {
+            // All of it may stand in the log, and be found there when the portal starts again.
+            StoreError::Unreachable(_) => StoreError::Uncertain,
+            error => error,
+        })
+}
+
 /// Runs one operation, and says why what it did is lost although it answers well. An error means that the whole group
 /// is lost.
 fn within_savepoint(
@@ -114,6 +134,10 @@ fn within_savepoint(
     let mut tx = SqliteTx::new(connection, Some(job.scope));
     let keep = job.run(&mut tx) && tx.broken.is_none();
     let SqliteTx { wakes, broken, .. } = tx;
+    if let Some(error @ (StoreError::Full | StoreError::Unreachable(_))) = broken {
+        // SQLite may have ended the transaction with all its savepoints.
+        return Err(error);
+    }
     if keep {
         connection.execute_batch("RELEASE operation")?;
         for wake in wakes {
@@ -245,10 +269,14 @@ impl rusqlite::ToSql for Value {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ffi;
-        match error.sqlite_error().map(|error| error.extended_code) {
-            Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
+        use rusqlite::{ErrorCode, ffi};
+        match error.sqlite_error().map(|it| (it.code, it.extended_code)) {
+            Some((_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)) => {
                 Self::Duplicate
+            }
+            Some((ErrorCode::DiskFull, _)) => Self::Full,
+            Some((ErrorCode::SystemIoFailure | ErrorCode::CannotOpen, _)) => {
+                Self::Unreachable(error.to_string())
             }
             _ => Self::Database(error.to_string()),
         }

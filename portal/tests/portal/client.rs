@@ -151,7 +151,12 @@ impl Device {
     }
 
     pub(crate) async fn refresh_with(&self, token: &str) -> Answer {
-        self.proven(Method::POST, "/v1/token", json!({ "refresh_token": token }))
+        self.try_refresh_with(token).await.unwrap()
+    }
+
+    /// The same at a portal that may be gone before it answers.
+    pub(crate) async fn try_refresh_with(&self, token: &str) -> Option<Answer> {
+        self.try_proven(Method::POST, "/v1/token", json!({ "refresh_token": token }))
             .await
     }
 
@@ -171,13 +176,17 @@ impl Device {
 
     /// A request with the key's proof alone.
     async fn proven(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.try_proven(method, path, body).await.unwrap()
+    }
+
+    async fn try_proven(&self, method: Method, path: &str, body: Value) -> Option<Answer> {
         loop {
             let headers = self.proof_headers(&method, path, None);
             let answer = self
-                .send(method.clone(), path, Some(body.clone()), headers)
-                .await;
+                .try_send(method.clone(), path, Some(body.clone()), headers)
+                .await?;
             if answer.status != StatusCode::UNAUTHORIZED || answer.problem() != "use-dpop-nonce" {
-                return answer;
+                return Some(answer);
             }
         }
     }
@@ -195,14 +204,29 @@ impl Device {
         body: Option<Value>,
         key: Option<&str>,
     ) -> Answer {
+        self.try_call_with_key(method, path, body, key)
+            .await
+            .unwrap()
+    }
+
+    /// The same at a portal that may be gone before it answers.
+    pub(crate) async fn try_call_with_key(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Option<Answer> {
         loop {
             let mut headers = self.proof_headers(&method, path, Some(&self.access));
             if let Some(key) = key.filter(|_| method != Method::GET) {
                 headers.insert("idempotency-key", key.parse().unwrap());
             }
-            let answer = self.send(method.clone(), path, body.clone(), headers).await;
+            let answer = self
+                .try_send(method.clone(), path, body.clone(), headers)
+                .await?;
             if answer.status != StatusCode::UNAUTHORIZED || answer.problem() != "use-dpop-nonce" {
-                return answer;
+                return Some(answer);
             }
         }
     }
@@ -222,6 +246,17 @@ impl Device {
         body: Option<Value>,
         headers: HeaderMap,
     ) -> Answer {
+        self.try_send(method, path, body, headers).await.unwrap()
+    }
+
+    /// None when no whole answer comes.
+    async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: HeaderMap,
+    ) -> Option<Answer> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
@@ -229,16 +264,16 @@ impl Device {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.unwrap();
+        let response = request.send().await.ok()?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some(nonce) = headers.get("dpop-nonce") {
             *self.nonce.lock().unwrap() = Some(nonce.to_str().unwrap().to_owned());
         }
-        Answer {
+        Some(Answer {
             status,
             headers,
-            body: response.bytes().await.unwrap().to_vec(),
-        }
+            body: response.bytes().await.ok()?.to_vec(),
+        })
     }
 
     /// Authorization and DPoP for a request, with the latest nonce.
@@ -338,11 +373,18 @@ impl Device {
 
     /// Everything from this cursor on, over all pages.
     pub(crate) async fn sync(&self, world: &World, cursor: Option<&str>) -> SyncPage {
+        self.sync_at(world.property, cursor).await
+    }
+
+    pub(crate) async fn sync_at(&self, property: PropertyId, cursor: Option<&str>) -> SyncPage {
         let mut all: Option<SyncPage> = None;
         let mut cursor = cursor.map(str::to_owned);
         loop {
             let query = cursor.map_or_else(String::new, |cursor| format!("?cursor={cursor}"));
-            let page: SyncPage = self.get(&world.path(&format!("/sync{query}"))).await.ok();
+            let page: SyncPage = self
+                .get(&format!("/v1/properties/{property}/sync{query}"))
+                .await
+                .ok();
             let more = page.more;
             cursor = Some(page.cursor.clone());
             match &mut all {

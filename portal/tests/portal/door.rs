@@ -11,7 +11,7 @@ use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS};
 use latchkey_protocol::doorstate::{
     BundleNumber, ClockState, DoorState, ListNumber, SignedDoorState, StatementNumbers,
 };
-use latchkey_protocol::ids::{DoorId, Generation};
+use latchkey_protocol::ids::{DoorId, Generation, PropertyId};
 use latchkey_protocol::proof::DoorSignIn;
 use latchkey_protocol::sealing::SealingKey;
 use serde_json::json;
@@ -62,7 +62,12 @@ impl Controller {
 
 /// The door of this name.
 pub(crate) async fn find(world: &World, device: &Device, name: &str) -> ApiDoor {
-    let page: Page<ApiDoor> = device.get(&world.path("/doors")).await.ok();
+    find_at(world.property, device, name).await
+}
+
+async fn find_at(property: PropertyId, device: &Device, name: &str) -> ApiDoor {
+    let path = format!("/v1/properties/{property}/doors");
+    let page: Page<ApiDoor> = device.get(&path).await.ok();
     page.items
         .into_iter()
         .find(|door| door.name == name)
@@ -82,16 +87,28 @@ impl Door {
     /// Installs a new controller at the door of this name, with its offer by the installer's hand.
     pub(crate) async fn install(world: &World, name: &str) -> Self {
         let installer = world.device(crate::world::INSTALLER).await;
-        let door = find(world, &installer, name).await;
+        Self::install_by(&installer, world.property, name).await
+    }
+
+    pub(crate) async fn install_by(installer: &Device, property: PropertyId, name: &str) -> Self {
+        let door = find_at(property, installer, name).await;
         let controller = Controller::new();
         let body = json!({ "code": controller.code(), "offer": controller.signed_offer() });
-        let path = world.path(&format!("/doors/{}/controllers", door.id));
+        let path = format!("/v1/properties/{property}/doors/{}/controllers", door.id);
         let installed: InstalledController = installer.post(&path, body).await.ok();
-        Self::commission(world, controller, &installed)
+        Self::commission_at(property, controller, &installed)
     }
 
     pub(crate) fn commission(
         world: &World,
+        controller: Controller,
+        installed: &InstalledController,
+    ) -> Self {
+        Self::commission_at(world.property, controller, installed)
+    }
+
+    fn commission_at(
+        property: PropertyId,
         controller: Controller,
         installed: &InstalledController,
     ) -> Self {
@@ -102,7 +119,7 @@ impl Door {
             .as_ref()
             .map_or(ListNumber::default(), |l| l.number());
         let state = DoorState {
-            property: world.property,
+            property,
             door: installed.door,
             generation: installed.generation,
             iteration: commissioned.iteration,
@@ -154,7 +171,13 @@ impl Door {
     /// Obeys what the portal sends until it has shown a list of at least this number, or all statements so far.
     pub(crate) async fn obey(&mut self, line: &mut Line) -> FromPortal {
         let message = line.next().await;
-        match &message {
+        self.take(&message);
+        message
+    }
+
+    /// Obeys a message.
+    pub(crate) fn take(&mut self, message: &FromPortal) {
+        match message {
             FromPortal::Statements { statements } => {
                 for bytes in statements {
                     let signed =
@@ -181,7 +204,6 @@ impl Door {
             }
             _ => {}
         }
-        message
     }
 }
 
@@ -194,12 +216,21 @@ impl Line {
     }
 
     pub(crate) async fn open_at(portal: &str) -> Self {
+        Self::try_open_at(portal).await.unwrap()
+    }
+
+    /// None at a portal that is gone; so with the other tries.
+    pub(crate) async fn try_open_at(portal: &str) -> Option<Self> {
         let url = format!("{}/v1/door/socket", portal.replacen("http", "ws", 1));
-        Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
+        Some(Self(tokio_tungstenite::connect_async(url).await.ok()?.0))
     }
 
     pub(crate) async fn sign_in(&mut self, door: &Door) {
-        let FromPortal::Challenge { nonce } = self.next().await else {
+        self.try_sign_in(door).await.unwrap();
+    }
+
+    pub(crate) async fn try_sign_in(&mut self, door: &Door) -> Option<()> {
+        let FromPortal::Challenge { nonce } = self.try_next().await? else {
             panic!("no challenge")
         };
         let proof = DoorSignIn {
@@ -209,27 +240,36 @@ impl Line {
             nonce: nonce.to_array().unwrap(),
         };
         let signature = door.controller.reader.sign(&proof.to_be_signed());
-        self.say(&FromDoor::SignIn {
+        self.try_say(&FromDoor::SignIn {
             property: proof.property,
             door: proof.door,
             generation: proof.generation,
             versions: VERSIONS.to_vec(),
             signature: signature[..].into(),
         })
-        .await;
+        .await
     }
 
     pub(crate) async fn say(&mut self, message: &FromDoor) {
+        self.try_say(message).await.unwrap();
+    }
+
+    pub(crate) async fn try_say(&mut self, message: &FromDoor) -> Option<()> {
         let text = serde_json::to_string(message).unwrap();
-        self.0.send(Message::Text(text.into())).await.unwrap();
+        self.0.send(Message::Text(text.into())).await.ok()
     }
 
     /// The portal's next message; pings are answered on the way.
     pub(crate) async fn next(&mut self) -> FromPortal {
+        self.try_next().await.unwrap()
+    }
+
+    pub(crate) async fn try_next(&mut self) -> Option<FromPortal> {
         loop {
-            match self.0.next().await.unwrap().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+            match self.0.next().await?.ok()? {
+                Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
                 Message::Ping(_) | Message::Pong(_) => {}
+                Message::Close(_) => return None,
                 other => panic!("{other:?}"),
             }
         }

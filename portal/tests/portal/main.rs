@@ -7,6 +7,8 @@
 
 mod client;
 mod door;
+mod load;
+mod program;
 mod world;
 
 mod abuse;
@@ -15,6 +17,8 @@ mod abuse_routes;
 mod bundles;
 mod codes;
 mod commissioning;
+#[cfg(target_os = "linux")]
+mod disk;
 mod door_line;
 mod door_logs;
 mod grants;
@@ -24,6 +28,7 @@ mod guests;
 mod idempotency;
 mod instances;
 mod keys;
+mod killed;
 mod lent_time;
 mod lists;
 mod openapi;

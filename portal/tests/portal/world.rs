@@ -13,7 +13,7 @@ use latchkey_test_database::Fresh;
 
 use crate::client::Device;
 
-const FILE: &str = r#"
+pub(crate) const FILE: &str = r#"
 [property]
 name = "Harbour Yard"
 zone = "Europe/Berlin"

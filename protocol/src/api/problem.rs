@@ -73,8 +73,9 @@ problems! {
     DoorOffline = "door-offline", 503, "The door is not connected";
     /// The signer cannot be reached or refuses; nothing was changed.
     SignerUnavailable = "signer-unavailable", 503, "Nothing can be signed now";
-    /// The portal's database cannot be reached, or broke off: ask again a little later, with the same idempotency key.
-    StoreUnavailable = "store-unavailable", 503, "The portal cannot reach its database now";
+    /// The portal's database cannot be reached, has no room or broke off: ask again a little later, with the same
+    /// idempotency key.
+    StoreUnavailable = "store-unavailable", 503, "The portal cannot use its database now";
     /// A fault of the portal. The log has it under the request's id.
     Internal = "internal", 500, "The portal failed";
 }

@@ -67,6 +67,7 @@ impl Trouble {
                 Self::Conflict(StoreError::Unreachable(words))
             }
             &SqlState::UNIQUE_VIOLATION => Self::Statement(StoreError::Duplicate),
+            &SqlState::DISK_FULL => Self::Statement(StoreError::Full),
             &SqlState::LOCK_NOT_AVAILABLE => Self::Statement(StoreError::Unreachable(words)),
             _ => Self::Statement(StoreError::Database(words)),
         }

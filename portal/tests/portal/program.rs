@@ -1,0 +1,94 @@
+//! The program as its operators run it: a process, with a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use latchkey_test_faults::Process;
+use tempfile::TempDir;
+
+use crate::client::{Device, code_in};
+use crate::world::Place;
+
+/// Where a program keeps its data.
+pub(crate) struct Site {
+    folder: TempDir,
+    pub(crate) place: Place,
+}
+
+/// A program that serves. It is killed when the test is over.
+pub(crate) struct Serving {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            place: Place::make(),
+        }
+    }
+
+    /// With the property of this file.
+    pub(crate) fn with(file: &str) -> Self {
+        let site = Self::new();
+        let made = site.create(file);
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{said}");
+        site
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// `property create` with what stands in this file.
+    pub(crate) fn create(&self, file: &str) -> Output {
+        let path = self.folder.path().join("property.toml");
+        std::fs::write(&path, file).unwrap();
+        let mut program = self.program(&["property", "create", "--from"]);
+        program.arg(path).arg("--data").arg(self.data());
+        program.output().unwrap()
+    }
+
+    /// `audit`.
+    pub(crate) fn audit(&self) -> Output {
+        let mut program = self.program(&["audit", "--data"]);
+        program.arg(self.data()).output().unwrap()
+    }
+
+    /// `serve`, ready to be started.
+    pub(crate) fn server(&self) -> Command {
+        let mut program = self.program(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+        program.arg(self.data()).env("RUST_LOG", "warn");
+        program
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut program = Command::new(Path::new(env!("CARGO_BIN_EXE_latchkey-portal")));
+        program.args(arguments);
+        match &self.place.address {
+            Some(address) => program.env("LATCHKEY_DATABASE_URL", address),
+            None => program.env_remove("LATCHKEY_DATABASE_URL"),
+        };
+        program
+    }
+}
+
+impl Serving {
+    pub(crate) fn start(program: &mut Command) -> Self {
+        let process = Process::start(program);
+        let url = process.line_after("listening on ");
+        Self { process, url }
+    }
+
+    pub(crate) async fn sign_in(&self, email: &str) -> Device {
+        let mut device = Device::new(&self.url);
+        let id = device.ask_for_code(email).await;
+        let code = self.process.line_after(&format!("mail to {email}: code "));
+        let answer = device.confirm(&id, &code_in(&code)).await;
+        device.take(&answer);
+        device
+    }
+}
