@@ -56,7 +56,7 @@ pub use controller::{ClockNotSet, Controller, InstallError, Installation};
 pub use door::{ClockReport, DoorError};
 pub use env::Env;
 pub use keys::KeyError;
-pub use report::{Happening, Report};
+pub use report::{Happening, Report, Trouble};
 pub use running::{RunConfig, Running, StartError};
 pub use scan::ScanAnswer;
 pub use status::{Place, Status};

@@ -22,6 +22,15 @@ pub enum Report {
     Opened(Happening),
     /// Somebody was not let in.
     Denied(Happening),
+    /// Somebody was not let in because the controller itself failed. No use was spent.
+    OutOfOrder {
+        /// Which door.
+        door: DoorId,
+        /// How they came.
+        means: Means,
+        /// What is wrong.
+        why: Trouble,
+    },
     /// The line to the portal came up or went down.
     Portal {
         /// Which door.
@@ -29,6 +38,18 @@ pub enum Report {
         /// Whether it is up.
         connected: bool,
     },
+}
+
+/// Why a controller does not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// Its disk has no room.
+    DiskFull,
+    /// It cannot store, or reads nonsense.
+    Store,
+    /// Something else; the log says what.
+    Other,
 }
 
 /// One attempt at a door.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use latchkey_env::ticks;
+use latchkey_protocol::api::events::Means;
 use latchkey_protocol::ids::DoorId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -169,7 +170,8 @@ impl Running {
     /// # Errors
     /// [`DoorError`] when the controller itself fails; the door then stays closed.
     pub async fn scan(&self, text: &str) -> Result<ScanAnswer, DoorError> {
-        crate::scan::scan(&self.door, text).await
+        let scanned = crate::scan::scan(&self.door, text).await;
+        scanned.inspect_err(|error| self.door.out_of_order(Means::Code, error))
     }
 
     /// Speaks with a phone over any stream that reaches the door on the spot.

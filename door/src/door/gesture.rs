@@ -144,8 +144,8 @@ impl Door {
         if !settled.decision.is_allowed() {
             return Ok(Turn::Settled(settled));
         }
-        self.move_lock(gesture, settled, ruling.subject, pulse, now)
-            .map(Turn::Settled)
+        let settled = self.move_lock(gesture, settled, ruling.subject, pulse, now);
+        Ok(Turn::Settled(settled))
     }
 
     /// Whether this very gesture was spent before and the lock may not have moved.
@@ -282,7 +282,7 @@ impl Door {
         subject: Subject,
         pulse: std::time::Duration,
         now: Moment,
-    ) -> Result<Settled, DoorError> {
+    ) -> Settled {
         let release = Release {
             door: self.id(),
             means: gesture.means,
@@ -291,12 +291,10 @@ impl Door {
         };
         if self.strike.release(&release).is_err() {
             tracing::error!(event = %settled.event, "the lock did not move");
-            return Ok(settled);
+            return settled;
         }
         if let Some(id) = gesture.attempt {
-            self.lock()
-                .store
-                .write(|tx| Ok::<_, DoorError>(mark_moved(tx, id)?))?;
+            self.lock().has_moved(id);
         }
         self.report(Report::Opened(Happening {
             door: self.id(),
@@ -307,10 +305,10 @@ impl Door {
             changes_at: settled.decision.changes_at(),
             at: now.at,
         }));
-        Ok(Settled {
+        Settled {
             moved: true,
             ..settled
-        })
+        }
     }
 
     fn event(
@@ -357,6 +355,20 @@ fn answered_again(decision: Decision) -> Decision {
     }
 }
 
+impl Inner {
+    /// Notes that the lock has moved for an attempt. It cannot be taken back: where it cannot be stored now, it counts all
+    /// the same, and housekeeping stores it later.
+    fn has_moved(&mut self, id: AttemptId) {
+        let stored = self
+            .store
+            .write(|tx| Ok::<_, DoorError>(mark_moved(tx, id)?));
+        if let Err(error) = stored {
+            tracing::error!(%error, "that the lock has moved is not stored");
+            self.moved.insert(id);
+        }
+    }
+}
+
 fn before(inner: &Inner, gesture: &Gesture, now: Moment) -> Result<Before, DoorError> {
     let known = match gesture.attempt {
         Some(id) => known_attempt(inner.store.read(), id)?,
@@ -367,7 +379,10 @@ fn before(inner: &Inner, gesture: &Gesture, now: Moment) -> Result<Before, DoorE
     };
     let meets = Meets::of(
         Some(Known {
-            state: known.state,
+            state: match known.state {
+                AttemptState::Spent if inner.moved.contains(&known.id) => AttemptState::Moved,
+                state => state,
+            },
             is_theirs: known.subject == gesture.owner,
             age_ms: now.at.timestamp_millis() - known.at_ms,
         }),

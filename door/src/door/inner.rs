@@ -1,12 +1,12 @@
 //! What a door knows: its store, and a mirror in memory of what each decision needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aliro::crypto::PublicKey;
 use aliro::document::{Iterations, TrustedIssuers};
 use latchkey_protocol::clock::DoorClock;
 use latchkey_protocol::doorstate::{BundleNumber, ListNumber, StatementNumbers};
-use latchkey_protocol::ids::BudgetId;
+use latchkey_protocol::ids::{AttemptId, BudgetId};
 use latchkey_protocol::private::PageAssembler;
 use latchkey_protocol::revocation::{RevocationList, RevocationView};
 use latchkey_protocol::rules::{Calendar, Holidays, Offsets, OffsetsError, Span};
@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) pages: PageAssembler,
     /// Of whom the log takes a measured number.
     pub(crate) strangers: Strangers,
+    /// Attempts for which the lock has moved, and the store does not know it.
+    pub(crate) moved: BTreeSet<AttemptId>,
     /// The first missing statement (epoch and number) that the state has asked for.
     pub(crate) asked_for: Option<(u32, u64)>,
 }
@@ -78,6 +80,7 @@ impl Inner {
             incoming,
             pages: PageAssembler::new(),
             strangers: Strangers::default(),
+            moved: BTreeSet::new(),
             asked_for: None,
         })
     }

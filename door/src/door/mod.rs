@@ -17,6 +17,7 @@ mod uses;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use latchkey_protocol::api::events::Means;
 use latchkey_protocol::doorlink::{DoorEvent, FromDoor, VERSIONS};
 use latchkey_protocol::ids::DoorId;
 use latchkey_protocol::proof::{DoorSignIn, NONCE_LEN};
@@ -38,7 +39,7 @@ pub(crate) use uses::UseWord;
 use crate::env::Env;
 use crate::keys::{KeyError, OwnKeys};
 use crate::link::Line;
-use crate::report::Report;
+use crate::report::{Report, Trouble};
 use crate::store::{Counter, StoreError, mark_events_kept, raise, unkept_events};
 use crate::strike::Strike;
 
@@ -156,6 +157,18 @@ impl Door {
 
     pub(crate) fn reports(&self) -> broadcast::Receiver<Report> {
         self.reports.subscribe()
+    }
+
+    /// Somebody cannot be answered, because the controller itself failed.
+    pub(crate) fn out_of_order(&self, means: Means, error: &DoorError) {
+        tracing::error!(%error, ?means, "out of order");
+        let why = match error {
+            DoorError::Store(StoreError::Full) => Trouble::DiskFull,
+            DoorError::Store(_) => Trouble::Store,
+            DoorError::Key(_) | DoorError::Uses(_) | DoorError::Worker => Trouble::Other,
+        };
+        let door = self.id();
+        self.report(Report::OutOfOrder { door, means, why });
     }
 
     /// Tells whoever watches; nobody may.

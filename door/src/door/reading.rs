@@ -14,8 +14,8 @@ use super::{Door, DoorError, Inner};
 use crate::env::Env;
 use crate::store::{
     SavedBattery, SavedClock, Store, StoreError, forget_attempts_before, forget_codes,
-    forget_documents_ended, forget_lease, forget_passes_ended, forget_phones_ended, save_clock,
-    saved_clock,
+    forget_documents_ended, forget_lease, forget_passes_ended, forget_phones_ended, mark_moved,
+    save_clock, saved_clock,
 };
 
 /// How long things are remembered after they are of no more use. Documents too: whoever comes with
@@ -186,8 +186,12 @@ impl Door {
                 .filter(|(_, held)| held.may_be_forgotten(now.timestamp()))
                 .map(|(budget, _)| *budget)
                 .collect();
-            inner.store.write(|tx| {
+            let moved = std::mem::take(&mut inner.moved);
+            let stored = inner.store.write(|tx| {
                 save_clock(tx, &clock)?;
+                for id in &moved {
+                    mark_moved(tx, *id)?;
+                }
                 forget_attempts_before(tx, past.timestamp_millis())?;
                 forget_codes(tx, past.timestamp_millis())?;
                 forget_phones_ended(tx, now.timestamp())?;
@@ -197,7 +201,11 @@ impl Door {
                     forget_lease(tx, *budget)?;
                 }
                 Ok::<_, DoorError>(())
-            })?;
+            });
+            if let Err(error) = stored {
+                inner.moved = moved;
+                return Err(error);
+            }
             for budget in over {
                 inner.knowledge.held.remove(&budget);
             }

@@ -59,9 +59,12 @@ pub const FILE: &str = "controller.sqlite";
 /// Why a store does not do what it is asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite failed: the disk is full, the file is damaged, the sync failed.
-    #[error("the store failed")]
-    Sqlite(#[from] rusqlite::Error),
+    /// The disk has no room: nothing was stored.
+    #[error("the disk is full")]
+    Full,
+    /// SQLite failed: the file is damaged, the sync failed.
+    #[error("the store failed: {0}")]
+    Sqlite(#[source] rusqlite::Error),
     /// The schema could not be brought up to date, or is newer than this program.
     #[error("the store's schema does not fit this program")]
     Schema(#[from] rusqlite_migration::Error),
@@ -82,12 +85,33 @@ pub enum StoreError {
     Damaged(&'static str),
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
 /// The open store of one controller. One process at a time holds it.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
     /// Held for as long as the store is open.
-    _lock: Option<std::fs::File>,
+    _lock: Option<Held>,
+}
+
+/// A locked file. It is unlocked in so many words: a process that is just being started by this one may still share it.
+#[derive(Debug)]
+struct Held(std::fs::File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "closing the file unlocks it");
+        }
+    }
 }
 
 impl Store {
@@ -126,13 +150,18 @@ impl Store {
         })
     }
 
-    fn writer(file: &Path, lock: std::fs::File) -> Result<Self, StoreError> {
+    fn writer(file: &Path, lock: Held) -> Result<Self, StoreError> {
         let mut connection = Connection::open(file)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         // What is deleted is overwritten: a stolen store tells nothing of those who were forgotten.
         connection.pragma_update(None, "secure_delete", "ON")?;
+        // Where a sync failed before the process ended, the log's file may read whole here and be torn on the disk:
+        // whatever is stored behind such a place would be lost with it in a power cut. So all that reads is copied into
+        // the database first. Within one run there is no such place: SQLite writes the log over from where the failed
+        // commit began.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         schema::migrate(&mut connection)?;
         Ok(Self {
             connection,
@@ -166,10 +195,10 @@ fn file_in(folder: &Path) -> PathBuf {
 }
 
 /// Locked for as long as the file stays open; the system lets go of it when the process dies.
-fn lock(folder: &Path) -> Result<std::fs::File, StoreError> {
+fn lock(folder: &Path) -> Result<Held, StoreError> {
     let file = std::fs::File::create(folder.join("controller.lock"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Held(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse),
         Err(std::fs::TryLockError::Error(error)) => Err(StoreError::Folder(error)),
     }

@@ -9,6 +9,7 @@ use latchkey_env::timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::session::Ended;
 use super::{Carrier, session};
 use crate::door::Door;
 
@@ -73,6 +74,7 @@ impl Carriers {
         };
         match outcome {
             Ok(Ok(())) => {}
+            Ok(Err(Ended::Door(error))) => door.out_of_order(carrier.means(), &error),
             Ok(Err(error)) => tracing::debug!(?carrier, %error, "a session ended early"),
             Err(_) => tracing::debug!(?carrier, "a session took too long"),
         }

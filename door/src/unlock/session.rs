@@ -336,8 +336,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Phone<'_, S> {
             refusal: self.refusal,
             fresh: self.memory.take_fresh(),
         };
-        let settled = self.door.commit(commit).await?;
+        let settled = self.door.commit(commit).await;
         self.stage = self.answered();
+        let settled = match settled {
+            Ok(settled) => settled,
+            Err(error) => {
+                // No answer about the attempt, and nothing that cost anything: it may be made again.
+                self.door.out_of_order(self.carrier.means(), &error);
+                return Ok(self.status(ReaderState::Jammed)?);
+            }
+        };
         if settled.decision.is_allowed() && !settled.moved {
             // No answer about the attempt: made again, it moves the lock at no cost.
             return Ok(self.status(ReaderState::Jammed)?);

@@ -9,10 +9,13 @@
 mod bundles;
 mod codes;
 mod commissioning;
+#[cfg(target_os = "linux")]
+mod disk;
 mod fast;
 mod gestures;
 mod guest;
 mod interrupted;
+mod killed;
 mod lent_time;
 mod line;
 mod logs;

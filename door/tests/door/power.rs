@@ -168,3 +168,32 @@ async fn a_jammed_lock_costs_nothing() {
     assert_eq!(door.strike.count(), 1);
     assert_eq!(door.running.status().await.unwrap().events, 1);
 }
+
+#[tokio::test]
+async fn that_the_lock_has_moved_counts_where_it_cannot_be_stored() {
+    let mut property = Property::new();
+    let guest = Guest::new(&property, "{}");
+    property.state(Body::Pass(guest.signed.clone()));
+    let door = Door::new(&property).await;
+    let file = door.folder.path().join("controller.sqlite");
+    let store = rusqlite::Connection::open(file).unwrap();
+    let no_room = "CREATE TRIGGER no_room BEFORE UPDATE ON attempts WHEN NEW.state = 2
+                   BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    store.execute_batch(no_room).unwrap();
+    let code = guest.short(property.now());
+    assert!(door.running.scan(&code).await.unwrap().opened);
+    let again = door.running.scan(&code).await.unwrap();
+    assert_eq!(again.reason, Some(Reason::CodeUsedBefore));
+    let phone = Phone::resident(&property, "{}");
+    let first = phone.visit(&door).await.record.unwrap();
+    let again = phone.visit(&door).await.record.unwrap();
+    assert_eq!(first.event, again.event);
+    assert_eq!(door.strike.count(), 2, "one for each");
+
+    // It is stored as soon as there is room.
+    store.execute_batch("DROP TRIGGER no_room").unwrap();
+    let door = door.restart(true, RunConfig::default()).await;
+    let again = door.running.scan(&code).await.unwrap();
+    assert_eq!(again.reason, Some(Reason::CodeUsedBefore));
+    assert_eq!(door.strike.count(), 2);
+}

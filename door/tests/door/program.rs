@@ -1,13 +1,13 @@
 //! The program, as a process of its own.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::commissioning::SignedOffer;
 use latchkey_protocol::ids::{DoorId, DoorNumber};
 use latchkey_protocol::statement::Body;
+use latchkey_test_faults::Process;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -15,9 +15,9 @@ use crate::guest::Guest;
 use crate::phone::Phone;
 use crate::property::Property;
 
-const DOOR: DoorId = DoorId([0xd0; 12]);
+pub(crate) const DOOR: DoorId = DoorId([0xd0; 12]);
 
-fn program(arguments: &[&str], folder: &Path) -> Command {
+pub(crate) fn program(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_latchkey-door"));
     command
         .arg(arguments[0])
@@ -29,53 +29,24 @@ fn program(arguments: &[&str], folder: &Path) -> Command {
 }
 
 /// A controller's process, spoken with by lines.
-struct Process {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+pub(crate) fn run(arguments: &[&str], folder: &Path) -> Process {
+    Process::start(&mut program(arguments, folder))
 }
 
-impl Process {
-    fn run(arguments: &[&str], folder: &Path) -> Self {
-        let mut child = program(arguments, folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            input: child.stdin.take(),
-            output: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.input.as_ref().unwrap(), "{line}").unwrap();
-    }
-
-    /// Closes its standard input and waits for its end.
-    fn ends(mut self) -> std::process::ExitStatus {
-        drop(self.input.take());
-        self.child.wait().unwrap()
-    }
-
-    fn hear(&mut self, kind: &str) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        let heard: Value = serde_json::from_str(&line).expect(&line);
-        assert_eq!(heard["type"], kind, "{heard}");
-        heard
-    }
+/// Its next line, which must be of this kind.
+pub(crate) fn hear(door: &Process, kind: &str) -> Value {
+    let line = door.line().expect(kind);
+    let heard: Value = serde_json::from_str(&line).expect(&line);
+    assert_eq!(heard["type"], kind, "{heard}");
+    heard
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Where it listens: it has started.
+pub(crate) fn listening(door: &Process) -> String {
+    hear(door, "listening")["addr"].as_str().unwrap().to_owned()
 }
 
-fn package(property: &Property, offer: &Value) -> String {
+pub(crate) fn package(property: &Property, offer: &Value) -> String {
     package_for(property, DOOR, 7, offer)
 }
 
@@ -99,37 +70,37 @@ async fn a_door_is_commissioned_and_works_from_its_standard_input() {
     let mut property = Property::new();
     let guest = Guest::new(&property, "{}");
     property.state(Body::Pass(guest.signed.clone()));
-    let mut door = Process::run(
+    let mut door = run(
         &["run", "--listen", "127.0.0.1:0", "--end-with-input"],
         &folder,
     );
-    let offer = door.hear("offer");
+    let offer = hear(&door, "offer");
     assert_eq!(offer["code"], made["code"], "the code stays");
     let other = Property::new();
     door.say(&package(&other, &made).replace("d0d0", "d1d1"));
-    door.hear("refused");
+    hear(&door, "refused");
     door.say("offer");
-    let offer = door.hear("offer");
+    let offer = hear(&door, "offer");
     door.say(&package(&property, &offer));
-    assert_eq!(door.hear("installed")["clock"], "set");
+    assert_eq!(hear(&door, "installed")["clock"], "set");
 
-    let listening = door.hear("listening");
+    let listening = hear(&door, "listening");
     assert_eq!(listening["door"], DOOR.to_string());
     let addr = listening["addr"].as_str().unwrap();
     let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
     let visit = Phone::resident(&property, "{}").speak(DOOR, stream).await;
-    let opened = door.hear("opened");
+    let opened = hear(&door, "opened");
     assert_eq!(opened["means"], "stream");
     assert_eq!(opened["event"], visit.record.unwrap().event.to_string());
 
     // The property's clock stands still, the door's goes on: a code is good for 20 seconds.
     let code = guest.short(property.now());
     door.say(&code);
-    assert_eq!(door.hear("opened")["means"], "code");
+    assert_eq!(hear(&door, "opened")["means"], "code");
     door.say(&format!("{DOOR} {code}"));
-    assert_eq!(door.hear("denied")["reason"], "code_used_before");
+    assert_eq!(hear(&door, "denied")["reason"], "code_used_before");
     door.say("4006381333931");
-    assert_eq!(door.hear("denied")["reason"], "wrong_code");
+    assert_eq!(hear(&door, "denied")["reason"], "wrong_code");
 
     let status = program(&["status"], &folder).output().unwrap();
     let status = String::from_utf8(status.stdout).unwrap();
@@ -141,13 +112,13 @@ async fn a_door_is_commissioned_and_works_from_its_standard_input() {
     let second = program(&["run"], &folder).output().unwrap();
     assert!(!second.status.success(), "one process at a time");
     assert!(door.ends().success(), "with its standard input");
-    let mut again = Process::run(
+    let mut again = run(
         &["run", "--listen", "127.0.0.1:0", "--battery-clock"],
         &folder,
     );
-    again.hear("listening");
+    hear(&again, "listening");
     again.say(&code);
-    assert_eq!(again.hear("denied")["reason"], "code_used_before");
+    assert_eq!(hear(&again, "denied")["reason"], "code_used_before");
 }
 
 #[test]
@@ -187,53 +158,19 @@ fn one_process_is_a_hub_for_several_doors() {
                 .success()
         );
     }
-    let mut hub = Process::run(&["run", "--folder", gym.to_str().unwrap()], &pool);
+    let mut hub = run(&["run", "--folder", gym.to_str().unwrap()], &pool);
     for (door, number) in doors {
-        let offer = hub.hear("offer");
+        let offer = hear(&hub, "offer");
         hub.say(&package_for(&property, door, number, &offer));
-        assert_eq!(hub.hear("installed")["door"], door.to_string());
+        assert_eq!(hear(&hub, "installed")["door"], door.to_string());
     }
     let code = guest.long(property.now());
     // For nobody in particular: nobody answers.
     hub.say(&code);
     hub.say(&format!("{} {code}", doors[0].0));
-    let denied = hub.hear("denied");
+    let denied = hear(&hub, "denied");
     assert_eq!(denied["door"], doors[0].0.to_string());
     assert_eq!(denied["reason"], "wrong_door");
     hub.say(&format!("{} {code}", doors[1].0));
-    assert_eq!(hub.hear("opened")["door"], doors[1].0.to_string());
-}
-
-#[test]
-fn what_was_answered_outlives_a_kill() {
-    const ROUNDS: i64 = 8;
-    let folder = TempDir::new().unwrap();
-    let folder = folder.path().join("gate");
-    assert!(
-        program(&["init"], &folder)
-            .output()
-            .unwrap()
-            .status
-            .success()
-    );
-    let property = Property::new();
-    let guest = Guest::new(&property, "{}");
-    let mut door = Process::run(&["run"], &folder);
-    let offer = door.hear("offer");
-    door.say(&package(&property, &offer));
-    door.hear("installed");
-    for round in 0..ROUNDS {
-        let code = guest.long(property.now() + chrono::TimeDelta::seconds(round));
-        door.say(&code);
-        door.hear("opened");
-        // SIGKILL, the moment the answer is there.
-        drop(door);
-        door = Process::run(&["run", "--battery-clock"], &folder);
-        door.say(&code);
-        assert_eq!(door.hear("denied")["reason"], "code_used_before", "{round}");
-    }
-    let status = program(&["status"], &folder).output().unwrap();
-    let status = String::from_utf8(status.stdout).unwrap();
-    let events = format!("events        {}, ", 2 * ROUNDS);
-    assert!(status.contains(&events), "each once: {status}");
+    assert_eq!(hear(&hub, "opened")["door"], doors[1].0.to_string());
 }

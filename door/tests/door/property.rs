@@ -152,7 +152,7 @@ impl Property {
         )
     }
 
-    fn seal(&self, key: &PublicKey, draft: &Draft) -> Sealed {
+    pub(crate) fn seal(&self, key: &PublicKey, draft: &Draft) -> Sealed {
         let sealed = draft.seal(key, random_array(&SystemRandom));
         let Unsigned { header, body } = sealed.unwrap();
         let payload = header.payload();
