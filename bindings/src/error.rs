@@ -159,6 +159,8 @@ pub enum WalletFault {
     /// Its file is not as the wallet left it: altered, set back in part, or copied in part. Say so, keep the
     /// folder for whoever looks into it, make a new wallet elsewhere and sign in.
     Tampered,
+    /// The device has no room left; nothing was changed.
+    NoRoom,
     /// The folder or its file system failed.
     Storage,
 }
@@ -243,6 +245,7 @@ fn wallet_fault(error: &WalletError) -> WalletFault {
         }
         WalletError::SealingKey(_) => WalletFault::SealingKeyRefused,
         WalletError::TooNew => WalletFault::TooNew,
+        WalletError::Full => WalletFault::NoRoom,
         WalletError::Changed | WalletError::Tampered { .. } | WalletError::Malformed { .. } => {
             WalletFault::Tampered
         }

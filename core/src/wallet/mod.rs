@@ -106,12 +106,24 @@ pub enum WalletError {
         #[source]
         error: serde_json::Error,
     },
+    /// The device has no room left; nothing was changed.
+    #[error("the device has no room left: make some, and try again")]
+    Full,
     /// SQLite failed.
     #[error("the wallet's file failed")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     /// ring failed.
     #[error("a cryptographic operation failed")]
     Cryptography,
+}
+
+impl From<rusqlite::Error> for WalletError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// An open wallet. Cheap to share; operations are short and serialised.

@@ -1,19 +1,16 @@
 //! Killed anywhere, by a signal that nothing can catch: the wallet opens, all that was said to be kept is
 //! there, and nothing is there by half. `LATCHKEY_KILLS` says how often.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 
-use latchkey_env::{SecureRandom, SeededRandom, random_array};
+use latchkey_test_faults::{Dice, Process, kills};
 
 use super::earlier::{Beside, earlier, everything};
 use super::filled::{HARBOUR, fill};
-use super::{Place, from_env, random, seed};
+use super::{Place, random};
 use crate::wallet::{FileSealingKey, SealingKeyStore, Wallet, WalletError};
-
-const KILLS: u64 = 6;
 
 /// Says to a child in which folder it works.
 const FOLDER: &str = "LATCHKEY_TEST_WALLET";
@@ -21,35 +18,97 @@ const FOLDER: &str = "LATCHKEY_TEST_WALLET";
 #[test]
 fn killed_while_it_writes_everything_that_was_said_to_be_kept_is_there_and_nothing_by_half() {
     if let Some(place) = child() {
-        let wallet = open(&place, &keys(&place)).unwrap();
-        for number in kept(&wallet) + 1.. {
-            fill(&wallet, number).unwrap();
-            println!("\nkept {number}");
-        }
+        write(&place);
     }
-    let random = SeededRandom::new(seed());
+    let dice = Dice::throw();
     let place = Place::new();
     let path = place.dir.path();
     let mut acknowledged = 0;
-    for _ in 0..from_env("LATCHKEY_KILLS").unwrap_or(KILLS) {
-        let mut child = spawn(
+    let kills = kills();
+    for _ in 0..kills {
+        let child = Process::start(&mut test(
             "killed_while_it_writes_everything_that_was_said_to_be_kept_is_there_and_nothing_by_half",
             path,
-        );
-        let enough = below(&random, 8);
-        let said = kill_after(&mut child, enough, below(&random, 100_000));
-        let mut last = said.iter().filter_map(|line| line.strip_prefix("kept "));
-        acknowledged = last
-            .next_back()
-            .map_or(acknowledged, |it| it.parse().unwrap());
-        let found = kept(&open(path, &keys(path)).unwrap());
-        assert!(
-            found == acknowledged || found == acknowledged + 1,
-            "said {acknowledged}, found {found}"
-        );
-        acknowledged = found;
+        ));
+        let said = kill_after(child, dice.below(8), dice.below(100_000));
+        acknowledged = last_kept(&said).unwrap_or(acknowledged);
+        acknowledged = still_there(path, acknowledged);
     }
-    println!("{acknowledged} transactions");
+    println!("{kills} times, {acknowledged} answers kept");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_or_a_sync_that_fails_refuses_a_write_and_loses_nothing() {
+    if let Some(place) = child() {
+        write(&place);
+    }
+    let dice = Dice::throw();
+    let disk = latchkey_test_faults::Disk::make();
+    let place = Place::new();
+    let path = place.dir.path();
+    let mut acknowledged = 0;
+    let times = kills();
+    for round in 0..times {
+        let mut test = test(
+            "a_full_disk_or_a_sync_that_fails_refuses_a_write_and_loses_nothing",
+            path,
+        );
+        let child = Process::start(disk.under(&mut test));
+        // The first says that it is open.
+        for _ in 0..=dice.below(4) {
+            child.line_after("kept ");
+        }
+        disk.set_full(true);
+        child.line_after("refused: the device has no room left");
+        disk.set_full(false);
+        child.line_after("kept ");
+        disk.fail_one_sync();
+        child.line_after("refused: ");
+        acknowledged = child.line_after("kept ").parse().unwrap();
+        // And killed with the fault, whichever it is.
+        if round % 2 == 0 {
+            disk.set_full(true);
+        } else {
+            disk.set_syncing(false);
+        }
+        let said = kill_after(child, dice.below(4), dice.below(100_000));
+        disk.set_full(false);
+        disk.set_syncing(true);
+        acknowledged = last_kept(&said).unwrap_or(acknowledged);
+        acknowledged = still_there(path, acknowledged);
+    }
+    println!("{times} times, {acknowledged} answers kept");
+}
+
+/// In the child: writes again and again, and says what was kept and what was not.
+fn write(place: &Path) -> ! {
+    let wallet = open(place, &keys(place)).unwrap();
+    loop {
+        let number = kept(&wallet) + 1;
+        match fill(&wallet, number) {
+            Ok(()) => println!("\nkept {number}"),
+            Err(error @ (WalletError::Full | WalletError::Sqlite(_))) => {
+                println!("\nrefused: {error}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn last_kept(said: &[String]) -> Option<u32> {
+    let mut numbers = said.iter().filter_map(|line| line.strip_prefix("kept "));
+    Some(numbers.next_back()?.parse().unwrap())
+}
+
+/// What was said to be kept is; the next one may be. How far it is then.
+fn still_there(place: &Path, acknowledged: u32) -> u32 {
+    let found = kept(&open(place, &keys(place)).unwrap());
+    assert!(
+        found == acknowledged || found == acknowledged + 1,
+        "said {acknowledged}, found {found}"
+    );
+    found
 }
 
 /// The number with which the wallet was last filled, the same everywhere; 0 if never.
@@ -104,18 +163,18 @@ fn killed_while_a_wallet_of_an_earlier_version_is_brought_up_to_date_it_loses_no
         println!("\nopened");
         return;
     }
-    let random = SeededRandom::new(seed());
+    let dice = Dice::throw();
     let whole = everything(&earlier(2)).unwrap();
-    let kills = from_env("LATCHKEY_KILLS").unwrap_or(KILLS);
+    let kills = kills();
     // As long as it takes here to be about as often too late as not.
     let (mut interrupted, mut moment) = (0, 1_000_000);
     while interrupted < kills {
         let place = earlier(2);
-        let mut child = spawn(
+        let child = Process::start(&mut test(
             "killed_while_a_wallet_of_an_earlier_version_is_brought_up_to_date_it_loses_nothing",
             place.dir.path(),
-        );
-        let said = kill_after(&mut child, 1, below(&random, moment));
+        ));
+        let said = kill_after(child, 1, dice.below(moment));
         if said.contains(&"opened".to_owned()) {
             moment = moment / 2 + 1;
         } else {
@@ -124,17 +183,16 @@ fn killed_while_a_wallet_of_an_earlier_version_is_brought_up_to_date_it_loses_no
         }
         assert!(everything(&place).unwrap() == whole);
     }
+    println!("{kills} times, all answers kept");
 }
 
-/// Runs the test of this name as a child.
-fn spawn(test: &str, folder: &Path) -> Child {
-    let name = format!("wallet::tests::killed::{test}");
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &name, "--nocapture"])
-        .env(FOLDER, folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// The test of this name, to be run as a child.
+fn test(name: &str, folder: &Path) -> Command {
+    let name = format!("wallet::tests::killed::{name}");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &name, "--nocapture"]);
+    command.env(FOLDER, folder);
+    command
 }
 
 /// In the child: where it works.
@@ -143,25 +201,18 @@ fn child() -> Option<PathBuf> {
 }
 
 /// Kills a child once it has said something so many times, and a moment later; all that it said.
-fn kill_after(child: &mut Child, enough: u64, moment: u64) -> Vec<String> {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+fn kill_after(child: Process, enough: u64, moment: u64) -> Vec<String> {
     let mut said = Vec::new();
     while said.len() < usize::try_from(enough).unwrap() {
-        let Some(line) = lines.next() else { break };
-        said.extend(Some(line.unwrap()).filter(|it| it.starts_with("kept ") || it == "opening"));
+        let Some(line) = child.line() else { break };
+        let counts = ["kept ", "refused: ", "opening"];
+        said.extend(Some(line).filter(|it| counts.iter().any(|begin| it.starts_with(begin))));
     }
     for _ in 0..moment {
         std::hint::spin_loop();
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // A line that was cut off was not said.
-    said.extend(lines.map_while(Result::ok));
+    said.extend(child.end());
     said
-}
-
-fn below(random: &dyn SecureRandom, bound: u64) -> u64 {
-    u64::from_be_bytes(random_array(random)) % bound
 }
 
 fn keys(place: &Path) -> FileSealingKey {

@@ -9,7 +9,7 @@ mod running;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use latchkey_env::{SharedRandom, SystemRandom, random_array};
+use latchkey_env::{SharedRandom, SystemRandom};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -74,16 +74,4 @@ impl Place {
         alter(&copy.sql()).unwrap();
         Wallet::open(&copy.folder(), &self.keys(), random())
     }
-}
-
-/// For what is random in a test: printed, and from `LATCHKEY_SEED` to have the same again.
-fn seed() -> u64 {
-    let given = from_env("LATCHKEY_SEED");
-    let seed = given.unwrap_or_else(|| u64::from_be_bytes(random_array(&SystemRandom)));
-    println!("LATCHKEY_SEED={seed}");
-    seed
-}
-
-fn from_env(name: &str) -> Option<u64> {
-    Some(std::env::var(name).ok()?.parse().unwrap())
 }
