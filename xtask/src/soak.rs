@@ -2,6 +2,7 @@
 
 mod calendar;
 mod fuzzing;
+mod kill;
 mod peers;
 mod report;
 mod uses;
@@ -42,6 +43,11 @@ const PARTS: &[Part] = &[
         name: "uses",
         shows: "10,000 histories of a key of 30 uses spend no 31st, count none twice, strand none",
         run: uses::histories,
+    },
+    Part {
+        name: "kill",
+        shows: "killed 200 times each, portal, door and phone lose nothing; nor on disks that fail",
+        run: kill::everything,
     },
     Part {
         name: "fuzz",
