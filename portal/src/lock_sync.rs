@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use latchkey_env::ticks;
 use latchkey_protocol::ids::PropertyId;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::issue::{bundles, log_key, statements};
 use crate::model::property;
 use crate::running::ROUNDS;
-use crate::store::Wake;
+use crate::store::{Listening, Wake};
 
 /// What a property needs that was made before there was lock sync.
 pub(crate) async fn begin(app: &Shared, id: PropertyId) -> Result<(), Fault> {
@@ -29,27 +28,31 @@ pub(crate) async fn begin(app: &Shared, id: PropertyId) -> Result<(), Fault> {
         .await
 }
 
+/// Wakes after which something may be due.
+pub(crate) fn is_wanted(wake: Wake) -> bool {
+    matches!(wake, Wake::Issued(_) | Wake::IssuedTo(..) | Wake::Uses(_))
+}
+
 /// Makes what is due, now and whenever something was issued; what failed is tried again in each round.
-pub(crate) async fn run(app: Shared, mut wakes: Receiver<Wake>) {
+pub(crate) async fn run(app: Shared, mut wakes: Listening) {
     let mut beat = ticks(Arc::clone(&app.tools.clock), ROUNDS);
     let mut waiting = Waiting::All;
     let mut failed = Waiting::default();
     loop {
         failed.join(make_for(&app, std::mem::take(&mut waiting)).await);
         let wake = tokio::select! {
-            wake = wakes.recv() => wake,
+            wake = wakes.next() => wake,
             () = beat.tick() => {
                 waiting = begin_again(&app, std::mem::take(&mut failed)).await;
                 continue;
             }
             () = app.closed() => return,
         };
-        if !waiting.hear(wake) {
-            return;
-        }
+        let Some(wake) = wake else { return };
+        waiting.hear(wake);
         // One look for all that was issued meanwhile.
-        while let Ok(wake) = wakes.try_recv() {
-            waiting.hear(Ok(wake));
+        while let Some(wake) = wakes.heard() {
+            waiting.hear(wake);
         }
     }
 }
@@ -67,16 +70,14 @@ impl Default for Waiting {
 }
 
 impl Waiting {
-    /// Whether there is anything more to wait for.
-    fn hear(&mut self, wake: Result<Wake, RecvError>) -> bool {
+    fn hear(&mut self, wake: Wake) {
         match wake {
-            Ok(Wake::Issued(id) | Wake::Uses(id)) => self.join(Self::Some([id].into())),
+            Wake::Issued(id) | Wake::IssuedTo(id, _) | Wake::Uses(id) => {
+                self.join(Self::Some([id].into()))
+            }
             // What was missed may be anybody's.
-            Ok(Wake::Anything) | Err(RecvError::Lagged(_)) => *self = Self::All,
-            Ok(_) => {}
-            Err(RecvError::Closed) => return false,
+            _ => *self = Self::All,
         }
-        true
     }
 
     fn join(&mut self, more: Self) {

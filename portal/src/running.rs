@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use latchkey_env::{SharedClock, SharedRandom, ticks};
-use latchkey_protocol::ids::PropertyId;
+use latchkey_protocol::ids::{DoorId, PropertyId};
+use latchkey_protocol::statement::Addressee;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::app::App;
 use crate::auth::nonce::Nonces;
 use crate::auth::origin::Origin;
-use crate::door_socket::Hub;
+use crate::door_socket::{Hub, news};
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::instances;
@@ -30,7 +31,7 @@ use crate::notify::{self, MailRoute, SmtpError};
 use crate::relay::{self, Remote};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
-use crate::store::{Database, Scope, Store, StoreError, Tx, Wake};
+use crate::store::{Database, Listening, Scope, Store, StoreError, Tx, Wake};
 use crate::tools::Tools;
 
 /// How often what is due is renewed, what is over forgotten, and what failed tried again.
@@ -213,8 +214,18 @@ impl Portal {
             tokio::spawn(rounds(Arc::clone(&app))),
             tokio::spawn(instances::run(Arc::clone(&app))),
             tokio::spawn(relay::run(Arc::clone(&app))),
-            tokio::spawn(confirm_all(Arc::clone(&app), app.store.wakes())),
-            tokio::spawn(lock_sync::run(Arc::clone(&app), app.store.wakes())),
+            tokio::spawn(confirm_all(
+                Arc::clone(&app),
+                app.store.wakes_that(is_issued),
+            )),
+            tokio::spawn(lock_sync::run(
+                Arc::clone(&app),
+                app.store.wakes_that(lock_sync::is_wanted),
+            )),
+            tokio::spawn(news::run(
+                Arc::clone(&app),
+                app.store.wakes_that(news::is_wanted),
+            )),
             tokio::spawn(listen::serve(app, listener, tls)),
         ];
         Ok(Self {
@@ -356,21 +367,24 @@ async fn renew(app: &Shared, id: PropertyId, due: Vec<renewal::Due>) -> Result<(
         .await
 }
 
+/// Wakes after which there are numbers to confirm.
+fn is_issued(wake: Wake) -> bool {
+    matches!(wake, Wake::Issued(_) | Wake::IssuedTo(..))
+}
+
 /// Tells the signer of numbers that are committed.
-async fn confirm_all(app: Shared, mut wakes: broadcast::Receiver<Wake>) {
+async fn confirm_all(app: Shared, mut wakes: Listening) {
     loop {
         let wake = tokio::select! {
-            wake = wakes.recv() => wake,
+            wake = wakes.next() => wake,
             () = app.closed() => return,
         };
         let outcome = match wake {
-            Ok(Wake::Issued(id)) => confirm(&app, id).await,
+            Some(Wake::Issued(id)) => confirm_for_all(&app, id).await,
+            Some(Wake::IssuedTo(id, door)) => confirm_for(&app, id, door).await,
             // What was missed may be anybody's.
-            Ok(Wake::Anything) | Err(broadcast::error::RecvError::Lagged(_)) => {
-                confirm_everywhere(&app).await
-            }
-            Ok(_) => Ok(()),
-            Err(broadcast::error::RecvError::Closed) => return,
+            Some(_) => confirm_everywhere(&app).await,
+            None => return,
         };
         if let Err(error) = outcome {
             tracing::error!(%error, "committed numbers could not be confirmed to the signer");
@@ -392,6 +406,52 @@ async fn properties(app: &Shared) -> Result<Vec<PropertyId>, Fault> {
     all.await
 }
 
+/// What is for all doors.
+async fn confirm_for_all(app: &Shared, id: PropertyId) -> Result<(), Fault> {
+    let tools = app.tools.clone();
+    app.store
+        .read(move |tx| {
+            let epoch = tools.signer.epoch(id)?;
+            confirm_series(tx, &tools, id, epoch, Addressee::All)?;
+            confirm_list(tx, &tools, id, epoch)
+        })
+        .await
+}
+
+/// What is for one.
+async fn confirm_for(app: &Shared, id: PropertyId, door: DoorId) -> Result<(), Fault> {
+    let tools = app.tools.clone();
+    app.store
+        .read(move |tx| {
+            let epoch = tools.signer.epoch(id)?;
+            confirm_series(tx, &tools, id, epoch, Addressee::Door(door))?;
+            match bundles::number(tx, id, door, epoch)? {
+                Some(number) => confirm_one(&tools, id, Series::Bundles(door), number),
+                None => Ok(()),
+            }
+        })
+        .await
+}
+
+fn confirm_series(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    id: PropertyId,
+    epoch: u32,
+    addressee: Addressee,
+) -> Result<(), Fault> {
+    let number = statements::last_number(tx, id, addressee, epoch)?;
+    confirm_one(tools, id, Series::Statements(addressee), number)
+}
+
+fn confirm_list(tx: &mut dyn Tx, tools: &Tools, id: PropertyId, epoch: u32) -> Result<(), Fault> {
+    let list = revocations::number(tx, id)?;
+    if list.epoch == epoch {
+        confirm_one(tools, id, Series::Lists, list.version)?;
+    }
+    Ok(())
+}
+
 async fn confirm(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     let tools = app.tools.clone();
     // A reader sees committed numbers only.
@@ -401,10 +461,7 @@ async fn confirm(app: &Shared, id: PropertyId) -> Result<(), Fault> {
             for (addressee, number) in statements::all_series(tx, id, epoch)? {
                 confirm_one(&tools, id, Series::Statements(addressee), number)?;
             }
-            let list = revocations::number(tx, id)?;
-            if list.epoch == epoch {
-                confirm_one(&tools, id, Series::Lists, list.version)?;
-            }
+            confirm_list(tx, &tools, id, epoch)?;
             for (door, number) in bundles::numbers(tx, id, epoch)? {
                 confirm_one(&tools, id, Series::Bundles(door), number)?;
             }

@@ -5,20 +5,19 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use latchkey_env::ticks;
 use latchkey_protocol::doorlink::{FromDoor, FromPortal, close};
-use tokio::sync::broadcast::Receiver;
 
 use super::hub::{Order, Registered};
+use super::news::Told;
 use super::push::{self, Progress};
 use super::sign_in::{self, SignedIn};
 use super::uses::Uses;
-use super::{Gone, Goodbye, REPLACED, send};
-use crate::app::woken_by;
+use super::{Gone, Goodbye, REPLACED, send, send_text};
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::model::line::{self, Line};
 use crate::model::uses::Wanted;
 use crate::model::{code_check, controller, door_state, event};
-use crate::store::{Tx, Wake};
+use crate::store::{Listening, Tx, Wake};
 
 /// A ping goes out this often; one that is not answered by the next ends the line.
 const BEAT: Duration = Duration::from_secs(20);
@@ -45,7 +44,11 @@ pub(super) async fn run(app: Shared, mut socket: WebSocket) {
         }
     };
     // Before it is announced, so that nothing signed in between is missed.
-    let wakes = app.store.wakes();
+    let wakes = app.store.wakes(&[
+        Wake::IssuedTo(door.property, door.door),
+        Wake::Uses(door.property),
+        Wake::Line(door.property, door.door),
+    ]);
     let line = app.doors.register(door.property, door.door);
     app.metrics.doors(app.doors.len());
     let begun = match begin_line(&app, door).await {
@@ -110,7 +113,7 @@ struct Talk {
     door: SignedIn,
     begun: Line,
     line: Registered,
-    wakes: Receiver<Wake>,
+    wakes: Listening,
     uses: Uses,
     /// None until the door has shown its state.
     progress: Option<Progress>,
@@ -123,6 +126,8 @@ enum Next {
     Heard(Option<Result<Message, axum::Error>>),
     Order(Option<Order>),
     Woken(Option<Wake>),
+    /// Something is new for all doors.
+    News(Told),
     /// Somebody has waited long enough for a use.
     Patience,
     Beat,
@@ -146,18 +151,13 @@ impl Talk {
         )
         .await?;
         let mut beat = ticks(self.app.tools.clock.clone(), BEAT);
-        let SignedIn { property, door, .. } = self.door;
-        let wanted = [
-            Wake::Issued(property),
-            Wake::Uses(property),
-            Wake::Line(property, door),
-        ];
         loop {
             let next = tokio::select! {
                 heard = socket.recv() => Next::Heard(heard),
                 order = self.line.orders.recv() => Next::Order(order),
-                wake = woken_by(&mut self.wakes, |wake| wanted.contains(&wake)) => {
-                    Next::Woken(wake)
+                wake = self.wakes.next() => Next::Woken(wake),
+                Ok(()) = self.line.news.changed() => {
+                    Next::News(self.line.news.borrow_and_update().clone())
                 }
                 () = self.uses.patience(&self.app.tools) => Next::Patience,
                 () = beat.tick() => Next::Beat,
@@ -186,6 +186,7 @@ impl Talk {
                     self.push(socket).await?;
                     self.uses.ask_again(&self.app, socket).await?;
                 }
+                Next::News(told) => self.take_news(socket, told).await?,
                 Next::Patience => self.uses.ask_again(&self.app, socket).await?,
                 Next::Beat if self.pinged => return Err(End::Goodbye(SILENT)),
                 Next::Beat => {
@@ -296,6 +297,22 @@ impl Talk {
             FromDoor::RelayClose { channel } => self.line.relay_close(channel),
         }
         Ok(())
+    }
+
+    /// Sends the list, where that is all that the door has not heard.
+    async fn take_news(&mut self, socket: &mut WebSocket, told: Told) -> Result<(), End> {
+        let Some(progress) = &mut self.progress else {
+            return Ok(());
+        };
+        match told {
+            Some(news) if progress.has_statements(news.epoch, news.all) => {
+                if progress.takes_list(news.list) {
+                    send_text(socket, news.revocation.clone()).await?;
+                }
+                Ok(())
+            }
+            _ => self.push(socket).await,
+        }
     }
 
     /// Sends all that the door has not heard.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use latchkey_protocol::doorlink::FromPortal;
 use latchkey_protocol::ids::{DeviceId, DoorId, PropertyId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use super::news::Told;
 use super::{Goodbye, REPLACED};
 
 /// Messages that may wait for a slow door.
@@ -30,6 +31,8 @@ pub(super) enum Order {
 #[derive(Default)]
 pub(crate) struct Hub {
     lines: Mutex<HashMap<Door, Line>>,
+    /// What is new for all doors of a property that has had any here.
+    news: Mutex<HashMap<PropertyId, watch::Sender<Told>>>,
     serial: AtomicU64,
 }
 
@@ -49,6 +52,8 @@ struct Phone {
 pub(super) struct Registered {
     pub(super) serial: u64,
     pub(super) orders: mpsc::Receiver<Order>,
+    /// What is told from now on.
+    pub(super) news: watch::Receiver<Told>,
     relays: Relays,
 }
 
@@ -95,10 +100,31 @@ impl Hub {
             // When its queue is full, its end is near anyway: dropping the sender ends it.
             let _ = old.orders.try_send(Order::End(REPLACED));
         }
+        let mut news = lock(&self.news);
+        let news = news
+            .entry(property)
+            .or_insert_with(|| watch::channel(None).0);
         Registered {
             serial,
             orders: received,
+            news: news.subscribe(),
             relays,
+        }
+    }
+
+    /// Whether any door of the property may be connected.
+    pub(super) fn has_lines(&self, property: PropertyId) -> bool {
+        lock(&self.news).contains_key(&property)
+    }
+
+    /// Tells all lines of a property.
+    pub(super) fn tell(&self, property: PropertyId, told: Told) {
+        let mut news = lock(&self.news);
+        let nobody_listens = news
+            .get(&property)
+            .is_some_and(|news| news.send(told).is_err());
+        if nobody_listens {
+            news.remove(&property);
         }
     }
 

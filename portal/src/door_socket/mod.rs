@@ -3,12 +3,13 @@
 
 mod conversation;
 mod hub;
+pub(crate) mod news;
 mod push;
 mod sign_in;
 mod uses;
 
 use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use latchkey_protocol::doorlink::FromPortal;
 
@@ -48,10 +49,12 @@ struct Gone;
 
 async fn send(socket: &mut WebSocket, message: &FromPortal) -> Result<(), Gone> {
     let text = serde_json::to_string(message).map_err(|_| Gone)?;
-    socket
-        .send(Message::Text(text.into()))
-        .await
-        .map_err(|_| Gone)
+    send_text(socket, text.into()).await
+}
+
+async fn send_text(socket: &mut WebSocket, text: Utf8Bytes) -> Result<(), Gone> {
+    let sent = socket.send(Message::Text(text)).await;
+    sent.map_err(|_| Gone)
 }
 
 async fn close(mut socket: WebSocket, goodbye: &Goodbye) {

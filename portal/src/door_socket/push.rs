@@ -32,6 +32,18 @@ impl Progress {
         }
     }
 
+    /// Whether the statements for all doors were sent up to this one.
+    pub(super) fn has_statements(&self, epoch: u32, all: u64) -> bool {
+        self.sent.epoch == epoch && self.sent.all >= all
+    }
+
+    /// Whether this list is newer than the last that was shown or sent; it counts as sent from now on.
+    pub(super) fn takes_list(&mut self, list: ListNumber) -> bool {
+        let is_newer = list > self.list;
+        self.list = self.list.max(list);
+        is_newer
+    }
+
     /// Takes a newer state. What was sent and does not show twice in a row is sent again.
     pub(super) fn take(&mut self, state: &DoorState) {
         if state.statements == self.shown || state.statements.epoch != self.sent.epoch {
@@ -59,11 +71,10 @@ pub(super) fn missing(
             epoch: list.epoch,
             version: list.version,
         };
-        if number > progress.list {
+        if progress.takes_list(number) {
             messages.push(FromPortal::Revocation {
                 document: list.document,
             });
-            progress.list = number;
         }
     }
     let epoch = property::epoch(tx, id)?;

@@ -6,15 +6,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use futures_util::{Stream, stream};
-use latchkey_protocol::ids::PropertyId;
-use tokio::sync::broadcast;
 
 use super::guest_pass::GuestToken;
 use super::{Problems, Shared};
-use crate::app::woken;
 use crate::fault::Fault;
 use crate::model::guest;
-use crate::store::Wake;
+use crate::store::{Listening, Wake};
 
 /// An event says that the page should fetch its pass again; a comment that the line still stands.
 const BEAT: Duration = Duration::from_secs(25);
@@ -26,30 +23,24 @@ pub(super) async fn guest_stream(
     State(app): State<Shared>,
     token: GuestToken,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
-    let wakes = app.store.wakes();
     let property = app
         .store
         .read(move |tx| guest::property(tx, &token.0))
         .await?;
-    let state = (app, wakes, property);
+    let wakes = app.store.wakes(&[Wake::Guests(property)]);
     Ok(Sse::new(stream::unfold(
-        state,
-        |(app, mut wakes, property)| async move {
-            let event = next(&app, &mut wakes, property).await?;
-            Some((Ok(event), (app, wakes, property)))
+        (app, wakes),
+        |(app, mut wakes)| async move {
+            let event = next(&app, &mut wakes).await?;
+            Some((Ok(event), (app, wakes)))
         },
     )))
 }
 
-async fn next(
-    app: &Shared,
-    wakes: &mut broadcast::Receiver<Wake>,
-    property: PropertyId,
-) -> Option<Event> {
-    let wanted = |wake| wake == Wake::Guests(property);
+async fn next(app: &Shared, wakes: &mut Listening) -> Option<Event> {
     let news = latchkey_env::timeout(&*app.tools.clock, BEAT, async {
         tokio::select! {
-            news = woken(wakes, wanted) => news,
+            news = wakes.next() => news.is_some(),
             () = app.closed() => false,
         }
     });

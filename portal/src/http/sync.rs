@@ -10,9 +10,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Caller, Problems, Shared};
-use crate::app::{changed, woken};
 use crate::fault::Fault;
 use crate::model::{member, sync};
+use crate::store::Wake;
 
 const LONGEST_WAIT: u64 = 25;
 
@@ -40,7 +40,7 @@ pub(super) async fn sync(
     let wait = Duration::from_secs(asked.wait.min(LONGEST_WAIT));
     let until = app.tools.clock.monotonic() + wait;
     // Before the first look, so that nothing falls between.
-    let mut wakes = app.store.wakes();
+    let mut wakes = app.store.wakes(&[Wake::Changed(property)]);
     loop {
         let page = {
             let (app, caller, cursor) = (app.clone(), caller.clone(), asked.cursor.clone());
@@ -56,10 +56,9 @@ pub(super) async fn sync(
             return Ok(Json(page));
         }
         let left = until.saturating_sub(app.tools.clock.monotonic());
-        let wake = woken(&mut wakes, changed(property));
         let news = latchkey_env::timeout(&*app.tools.clock, left, async {
             tokio::select! {
-                news = wake => news,
+                news = wakes.next() => news.is_some(),
                 () = app.closed() => false,
             }
         });

@@ -260,7 +260,7 @@ pub(crate) fn make(
     keep(tx, tools, property, &place, number, &at, Some(signed))?;
     let subject = format!("{door} {} {epoch}.{number}", place.generation.0);
     audit::write(tx, tools, property, None, "sign.bundle", &subject)?;
-    tx.wake(Wake::Issued(property));
+    tx.wake(Wake::IssuedTo(property, door));
     Ok(())
 }
 
@@ -402,10 +402,26 @@ pub(crate) fn numbers(
     .collect()
 }
 
+/// The same of one door; none before its first.
+pub(crate) fn number(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    door: DoorId,
+    epoch: u32,
+) -> Result<Option<u64>, StoreError> {
+    tx.first(
+        "SELECT number FROM bundle
+         WHERE property = ?1 AND door = ?2 AND epoch = ?3 AND number > 0",
+        params![property, door, epoch],
+    )?
+    .map(|row| row.at(0))
+    .transpose()
+}
+
 fn places(tx: &mut dyn Tx, property: PropertyId) -> Result<Vec<Place>, StoreError> {
     let mut places = Vec::new();
-    for door in door::all(tx, property)? {
-        places.extend(place(tx, property, door.id)?);
+    for door in door::without_network(tx, property)? {
+        places.extend(place(tx, property, door)?);
     }
     Ok(places)
 }

@@ -74,7 +74,10 @@ pub(crate) fn publish(
     }
     let subject = format!("{what} {} {epoch}.{number}", series(addressee));
     audit::write(tx, tools, property, None, "sign.statement", &subject)?;
-    tx.wake(Wake::Issued(property));
+    tx.wake(match addressee {
+        Addressee::All => Wake::Issued(property),
+        Addressee::Door(door) => Wake::IssuedTo(property, door),
+    });
     Ok(Numbered { epoch, number })
 }
 

@@ -146,6 +146,20 @@ pub(crate) fn all(tx: &mut dyn Tx, property: PropertyId) -> Result<Vec<Door>, St
     .collect()
 }
 
+/// The doors to which everything has to be carried.
+pub(crate) fn without_network(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+) -> Result<Vec<DoorId>, StoreError> {
+    tx.query(
+        "SELECT id FROM door WHERE property = ?1 AND reach = ?2 ORDER BY number",
+        params![property, reach_name(DoorReach::Offline)],
+    )?
+    .iter()
+    .map(|row| row.at(0))
+    .collect()
+}
+
 /// Whether this person sees the door: the role sees all, or one of the person's keys opens it.
 pub(crate) fn is_visible(tx: &mut dyn Tx, member: &Member, id: DoorId) -> Result<bool, StoreError> {
     if member.may(Action::ViewDoors) {

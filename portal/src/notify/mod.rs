@@ -11,7 +11,6 @@ use async_trait::async_trait;
 pub use memory::{Mail, Mailbox};
 pub(crate) use smtp::SmtpError;
 
-use crate::app::woken;
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::model::outbox::{self, Letter};
@@ -55,7 +54,7 @@ const AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Empties the outbox until the portal goes down.
 pub(crate) async fn run(app: Shared, courier: Box<dyn Courier>) {
-    let mut wakes = app.store.wakes();
+    let mut wakes = app.store.wakes(&[Wake::Outbox]);
     loop {
         if let Err(error) = deliver(&app, &*courier).await {
             tracing::error!(%error, "the outbox could not be emptied");
@@ -63,7 +62,7 @@ pub(crate) async fn run(app: Shared, courier: Box<dyn Courier>) {
         let wait = wait(&app).await;
         let news = latchkey_env::timeout(&*app.tools.clock, wait, async {
             tokio::select! {
-                news = woken(&mut wakes, |wake| wake == Wake::Outbox) => news,
+                news = wakes.next() => news.is_some(),
                 () = app.closed() => false,
             }
         });

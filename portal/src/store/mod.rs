@@ -9,6 +9,7 @@
 mod database;
 mod group;
 mod lanes;
+mod listeners;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -27,6 +28,8 @@ use tokio::sync::{broadcast, oneshot};
 pub use database::{Database, DatabaseError, Postgres};
 use group::Job;
 use lanes::Lanes;
+pub(crate) use listeners::Listening;
+use listeners::Wakes;
 pub(crate) use tx::{Scope, Tx};
 pub(crate) use value::{Row, Value};
 pub(crate) use wake::{Instance, LONGEST_POST, Post, Wake};
@@ -37,8 +40,8 @@ macro_rules! params {
 }
 pub(crate) use params;
 
-/// How many wakes a slow listener may fall behind before it has to look for itself.
-const WAKES_KEPT: usize = 1024;
+/// How many posts a slow listener may fall behind.
+const POSTS_KEPT: usize = 1024;
 
 /// Why the store could not do something.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -98,7 +101,7 @@ pub(crate) struct Store {
     /// Whether each property has a lane of its own.
     by_property: bool,
     reader: mpsc::Sender<Job>,
-    wakes: broadcast::Sender<Wake>,
+    wakes: Wakes,
     posts: broadcast::Sender<Post>,
     instance: Instance,
     /// Hears other instances.
@@ -124,7 +127,7 @@ impl Store {
     }
 
     fn open_sqlite(path: &Path, random: &dyn SecureRandom) -> Result<Self, StoreError> {
-        let (wakes, _) = broadcast::channel(WAKES_KEPT);
+        let wakes = Wakes::default();
         let (writer, reader) = sqlite::start(path, wakes.clone())?;
         Ok(Self {
             writer: Arc::new(writer),
@@ -142,8 +145,8 @@ impl Store {
         clock: SharedClock,
         random: SharedRandom,
     ) -> Result<Self, StoreError> {
-        let (wakes, _) = broadcast::channel(WAKES_KEPT);
-        let (posts, _) = broadcast::channel(WAKES_KEPT);
+        let wakes = Wakes::default();
+        let (posts, _) = broadcast::channel(POSTS_KEPT);
         let instance = Instance(random_array(&*random));
         let told = (wakes.clone(), posts.clone());
         let started = postgres::start(server, instance, clock, random, told);
@@ -229,15 +232,20 @@ impl Store {
 
     /// Lets everybody in this process look for themselves.
     pub(crate) fn wake_all(&self) {
-        // Nobody may be listening.
-        let _ = self.wakes.send(Wake::Anything);
+        self.wakes.tell(Wake::Anything);
     }
 
-    /// What committed operations said is worth waking up for. What other instances on the same PostgreSQL have
-    /// committed comes the same way. A listener that lagged looks for itself.
+    /// Listens for these wakes of what is committed from now on. What other instances on the same PostgreSQL have
+    /// committed comes the same way.
     #[must_use]
-    pub(crate) fn wakes(&self) -> broadcast::Receiver<Wake> {
-        self.wakes.subscribe()
+    pub(crate) fn wakes(&self, wanted: &[Wake]) -> Listening {
+        self.wakes.to(wanted)
+    }
+
+    /// The same for all wakes of a kind.
+    #[must_use]
+    pub(crate) fn wakes_that(&self, are: fn(Wake) -> bool) -> Listening {
+        self.wakes.to_kind(are)
     }
 }
 

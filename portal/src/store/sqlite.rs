@@ -7,10 +7,10 @@ use std::sync::mpsc;
 use latchkey_protocol::ids::PropertyId;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
-use tokio::sync::broadcast;
 
 use super::group::Job;
 use super::lanes::{Lanes, Takers};
+use super::listeners::Wakes;
 use super::threads::{ReadQueue, spawn};
 use super::{Row, Scope, StoreError, Tx, Value, Wake, migrate};
 
@@ -22,7 +22,7 @@ const MOST_IN_A_GROUP: usize = 256;
 /// All writes go into one lane: there is one writer.
 pub(super) fn start(
     path: &Path,
-    wakes: broadcast::Sender<Wake>,
+    wakes: Wakes,
 ) -> Result<(Lanes<Scope>, mpsc::Sender<Job>), StoreError> {
     let mut writing = Connection::open(path)?;
     prepare(&writing)?;
@@ -66,13 +66,13 @@ fn begin_log_anew(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// Ends when the last [`super::Store`] is gone.
-fn write_all(connection: &Connection, jobs: &Takers<Scope>, wakes: &broadcast::Sender<Wake>) {
+fn write_all(connection: &Connection, jobs: &Takers<Scope>, wakes: &Wakes) {
     while let Some(mut taken) = jobs.take(MOST_IN_A_GROUP) {
         commit_group(connection, std::mem::take(&mut taken.jobs), wakes);
     }
 }
 
-fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &broadcast::Sender<Wake>) {
+fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &Wakes) {
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
         let error = StoreError::from(error);
         tracing::error!(%error, "no transaction could be begun");
@@ -107,8 +107,7 @@ fn commit_group(connection: &Connection, group: Vec<Job>, wakes: &broadcast::Sen
     }
     if failed.is_none() {
         for wake in told {
-            // Nobody may be listening yet.
-            let _ = wakes.send(wake);
+            wakes.tell(wake);
         }
     }
 }

@@ -40,8 +40,8 @@ fn put(tx: &mut dyn Tx, name: &str, value: &[u8]) -> Result<(), StoreError> {
 }
 
 /// Whether anything was told up to now; that whoever listens may have missed something is no such thing.
-fn was_told(wakes: &mut broadcast::Receiver<Wake>) -> bool {
-    std::iter::from_fn(|| wakes.try_recv().ok()).any(|wake| wake != Wake::Anything)
+fn was_told(wakes: &mut Listening) -> bool {
+    std::iter::from_fn(|| wakes.heard()).any(|wake| wake != Wake::Anything)
 }
 
 async fn names(store: &Store) -> Vec<String> {
@@ -60,7 +60,7 @@ async fn names(store: &Store) -> Vec<String> {
 async fn an_operation_that_fails_leaves_nothing_and_hurts_no_other_in_its_group() {
     let place = Place::make();
     let store = place.open().await;
-    let mut wakes = store.wakes();
+    let mut wakes = store.wakes(&[Wake::Outbox]);
     let good = store.write(Scope::Portal, |tx| put(tx, "good", b"1"));
     let bad = store.write(Scope::Portal, |tx| {
         put(tx, "bad", b"1")?;
@@ -118,7 +118,7 @@ async fn what_waits_together_is_committed_together_and_each_has_its_own_answer()
 async fn a_dropped_caller_loses_no_write_and_holds_no_transaction() {
     let place = Place::make();
     let store = place.open().await;
-    let mut wakes = store.wakes();
+    let mut wakes = store.wakes(&[Wake::Outbox]);
     {
         let mut write = Box::pin(store.write(Scope::Portal, |tx| {
             tx.wake(Wake::Outbox);
@@ -131,7 +131,7 @@ async fn a_dropped_caller_loses_no_write_and_holds_no_transaction() {
             () = std::future::ready(()) => {}
         }
     }
-    while wakes.recv().await.unwrap() != Wake::Outbox {}
+    while wakes.next().await.unwrap() != Wake::Outbox {}
     assert_eq!(names(&store).await, ["kept"]);
 }
 
@@ -165,7 +165,7 @@ async fn an_acknowledged_write_is_there_after_the_store_is_opened_again() {
 async fn what_goes_on_after_a_refused_statement_is_not_kept() {
     let place = Place::make();
     let store = place.open().await;
-    let mut wakes = store.wakes();
+    let mut wakes = store.wakes(&[Wake::Outbox]);
     let went_on = store.write(Scope::Portal, |tx| {
         put(tx, "before", b"1")?;
         tx.wake(Wake::Outbox);

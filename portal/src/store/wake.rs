@@ -12,8 +12,10 @@ use super::StoreError;
 pub(crate) enum Wake {
     /// The property's change log grew.
     Changed(PropertyId),
-    /// Something was signed for the property's doors.
+    /// Something was signed for all doors of the property.
     Issued(PropertyId),
+    /// Something was signed for this door.
+    IssuedTo(PropertyId, DoorId),
     /// Something waits to be sent.
     Outbox,
     /// Doors are ordered to hold more or fewer uses, or some are left that were not.
@@ -113,6 +115,7 @@ impl Wake {
         match self {
             Self::Changed(property) => format!("changed:{property}"),
             Self::Issued(property) => format!("issued:{property}"),
+            Self::IssuedTo(property, door) => format!("issued-to:{property}:{door}"),
             Self::Outbox => "outbox".to_owned(),
             Self::Uses(property) => format!("uses:{property}"),
             Self::Guests(property) => format!("guests:{property}"),
@@ -124,14 +127,17 @@ impl Wake {
     /// What a word says. One that a newer portal knows and this one does not may concern anybody.
     fn of_word(word: &str) -> Self {
         let property = |id: &str| id.parse().ok();
+        let door = |ids: &str| {
+            let (id, door) = ids.split_once(':')?;
+            Some((property(id)?, door.parse().ok()?))
+        };
         match word.split_once(':') {
             Some(("changed", id)) => property(id).map(Self::Changed),
             Some(("issued", id)) => property(id).map(Self::Issued),
             Some(("uses", id)) => property(id).map(Self::Uses),
             Some(("guests", id)) => property(id).map(Self::Guests),
-            Some(("line", ids)) => ids
-                .split_once(':')
-                .and_then(|(id, door)| Some(Self::Line(property(id)?, door.parse().ok()?))),
+            Some(("issued-to", ids)) => door(ids).map(|(id, door)| Self::IssuedTo(id, door)),
+            Some(("line", ids)) => door(ids).map(|(id, door)| Self::Line(id, door)),
             None if word == "outbox" => Some(Self::Outbox),
             _ => None,
         }
@@ -159,6 +165,7 @@ mod tests {
         let all = [
             Wake::Changed(property),
             Wake::Issued(property),
+            Wake::IssuedTo(property, DoorId([9; 12])),
             Wake::Outbox,
             Wake::Uses(property),
             Wake::Guests(property),

@@ -76,8 +76,7 @@ async fn listen_once(
 }
 
 fn tell(shared: &Shared, wake: Wake) {
-    // Nobody may be listening yet.
-    let _ = shared.wakes.send(wake);
+    shared.wakes.tell(wake);
 }
 
 fn deliver(shared: &Shared, post: Post) {

@@ -16,8 +16,9 @@ use tokio::task::AbortHandle;
 use super::database::Postgres;
 use super::group::Job;
 use super::lanes::Lanes;
+use super::listeners::Wakes;
 use super::threads::{ReadQueue, spawn};
-use super::{Instance, Post, Scope, StoreError, Wake, migrate};
+use super::{Instance, Post, Scope, StoreError, migrate};
 use session::Line;
 
 /// More only wait for each other's commits.
@@ -33,7 +34,7 @@ struct Shared {
     clock: SharedClock,
     random: SharedRandom,
     instance: Instance,
-    wakes: broadcast::Sender<Wake>,
+    wakes: Wakes,
     posts: broadcast::Sender<Post>,
 }
 
@@ -64,7 +65,7 @@ pub(super) async fn start(
     instance: Instance,
     clock: SharedClock,
     random: SharedRandom,
-    (wakes, posts): (broadcast::Sender<Wake>, broadcast::Sender<Post>),
+    (wakes, posts): (Wakes, broadcast::Sender<Post>),
 ) -> Result<Started, StoreError> {
     bring_up_to_date(server.clone()).await?;
     let shared = Shared {

@@ -47,8 +47,7 @@ fn write(line: &mut Line, scope: Scope, group: Vec<Job>) {
                     job.answer(lost);
                 }
                 for wake in told {
-                    // Nobody may be listening yet.
-                    let _ = line.shared.wakes.send(wake);
+                    line.shared.wakes.tell(wake);
                 }
             }
             Err(Failed::Conflict(error)) => {
