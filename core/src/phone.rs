@@ -35,7 +35,7 @@ use crate::staff::StaffDesk;
 use crate::sync::{self, SyncReport};
 use crate::unlock::{self, Opened, UnlockListener, UnlockOptions};
 use crate::views::{self, DoorRef, DoorView, KeyRef, KeyView, PropertyView};
-use crate::wallet::{SealingKeyStore, Wallet};
+use crate::wallet::{SealingKeyStore, SealingPlace, Wallet, WalletError, WalletId};
 
 /// What a phone needs.
 pub struct PhoneConfig {
@@ -54,6 +54,7 @@ pub struct PhoneConfig {
 /// A person's phone: one wallet, any number of portals and properties.
 pub struct Phone {
     context: Arc<Context>,
+    sealed_by: SealingPlace,
 }
 
 impl Phone {
@@ -63,6 +64,10 @@ impl Phone {
     /// [`Error::Wallet`]: see [`WalletError`](crate::wallet::WalletError) for what to do about it.
     pub fn open(config: PhoneConfig) -> Result<Arc<Self>, Error> {
         let wallet = Wallet::open(&config.folder, &*config.sealing, config.random.clone())?;
+        let sealed_by = config
+            .sealing
+            .place(wallet.id())
+            .map_err(WalletError::from)?;
         let keys = config
             .keys
             .unwrap_or_else(|| Arc::new(SoftwareKeys::new(wallet.clone())));
@@ -73,7 +78,19 @@ impl Phone {
             random: config.random,
             http: portal::http_client()?,
         }));
-        Ok(Arc::new(Self { context }))
+        Ok(Arc::new(Self { context, sealed_by }))
+    }
+
+    /// The wallet's id, under which its sealing key is kept.
+    #[must_use]
+    pub fn wallet(&self) -> WalletId {
+        self.context.shared.wallet.id()
+    }
+
+    /// Where the key was kept that sealed the wallet when it was opened.
+    #[must_use]
+    pub fn sealed_by(&self) -> &SealingPlace {
+        &self.sealed_by
     }
 
     /// Where this phone's long-term keys live.

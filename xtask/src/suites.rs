@@ -7,6 +7,7 @@ mod fuzz;
 mod kotlin;
 mod postgres;
 mod rust;
+mod secret_service;
 mod web;
 
 use std::process::ExitCode;
@@ -48,6 +49,12 @@ const SUITES: &[Suite] = &[
         name: "postgres",
         shows: "the portal does on PostgreSQL what it does on SQLite, and several instances are one portal",
         run: postgres::tests,
+        must_run_in_ci: true,
+    },
+    Suite {
+        name: "secret-service",
+        shows: "a wallet's key is kept in GNOME's keyring, and nowhere else while that is away or locked",
+        run: secret_service::tests,
         must_run_in_ci: true,
     },
     Suite {

@@ -5,7 +5,7 @@
 //! finds nothing half-written. Keys, from the outside in:
 //!
 //! ```text
-//! sealing key (32 bytes, platform keystore or a file elsewhere)   seals
+//! sealing key (32 bytes; keystore, Secret Service or file)        seals
 //!   data key (32 bytes, drawn once a wallet)                      HKDF:
 //!     cell key   AES-256-GCM over every private column            see `seal`
 //!     row key    HMAC-SHA256: the ids of rows
@@ -18,6 +18,7 @@
 
 mod attempts;
 mod credentials;
+mod desk_keys;
 mod device_keys;
 mod entities;
 mod opening;
@@ -28,6 +29,8 @@ mod readers;
 mod schema;
 mod seal;
 mod sealing_key;
+#[cfg(target_os = "linux")]
+mod secret_service;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -43,13 +46,16 @@ use zeroize::Zeroizing;
 
 pub(crate) use attempts::UnansweredAttempt;
 pub(crate) use credentials::CredentialRecord;
+pub use desk_keys::DeskSealingKeys;
 pub(crate) use outbox::{OutboxRecord, OutboxState};
 pub(crate) use portals::{PortalRecord, TokenRecord};
 pub(crate) use properties::PropertyRecord;
 pub(crate) use readers::ReaderRecord;
 pub(crate) use seal::RowId;
 use seal::{Cell, DataKey};
-pub use sealing_key::{FileSealingKey, SealingKey, SealingKeyError, SealingKeyStore, WalletId};
+pub use sealing_key::{
+    FileSealingKey, SealingKey, SealingKeyError, SealingKeyStore, SealingPlace, WalletId,
+};
 
 /// Why the wallet could not do something.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use latchkey_env::SharedRandom;
+use latchkey_env::{SecureRandom, SharedRandom};
 use zeroize::Zeroizing;
 
 /// Names a wallet. Random, not secret.
@@ -28,6 +28,13 @@ impl SealingKey {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Draws one.
+    pub(super) fn random(random: &dyn SecureRandom) -> Self {
+        let mut key = Self::new([0; 32]);
+        random.fill(key.0.as_mut_slice());
+        key
+    }
+
     /// The bytes, for a store that keeps them.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 32] {
@@ -48,6 +55,26 @@ pub enum SealingKeyError {
     /// The platform refused: locked, no authentication, damaged. The text is for a log.
     #[error("the keystore refused: {0}")]
     Refused(String),
+    /// The keyring stayed locked: nobody unlocked it, or there was nobody to ask.
+    #[error(
+        "the keyring is locked, and the prompt for it was dismissed or could not be shown: unlock it and try again"
+    )]
+    KeyringLocked,
+    /// The Secret Service has nowhere to keep a key.
+    #[error(
+        "the Secret Service has no default keyring: make one in the desktop's password manager and try again"
+    )]
+    NoKeyring,
+    /// A key that is in no file can only be in the Secret Service, and there is none.
+    #[error(
+        "the wallet's key is not in {}, and this session has no Secret Service to ask for it: start the desktop's \
+         keyring, or bring the key file back",
+        .0.display()
+    )]
+    NoService(PathBuf),
+    /// The Secret Service failed, or went away. The text is for a log.
+    #[error("the Secret Service failed: {0}")]
+    Service(String),
     /// A key file that others may read is no secret.
     #[error("{} may be read by others: its mode must be 0600", .0.display())]
     Exposed(PathBuf),
@@ -65,11 +92,23 @@ pub enum SealingKeyError {
     },
 }
 
+/// Where a wallet's sealing key is kept. An app says which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealingPlace {
+    /// The platform's keystore.
+    Platform,
+    /// The Secret Service of a desktop's session.
+    SecretService,
+    /// A file, readable by its owner alone.
+    File(PathBuf),
+}
+
 /// Keeps the sealing keys of wallets.
 ///
-/// Backed by the Android keystore or the iOS keychain on phones, by the Secret Service or
-/// [`FileSealingKey`] on a desk. Called while a wallet opens, at most twice, from the opening thread;
-/// never re-entered. May block (a keystore takes tens of milliseconds).
+/// Backed by the Android keystore or the iOS keychain on phones, by
+/// [`DeskSealingKeys`](super::DeskSealingKeys) on a desk. Called while a wallet opens, at most three times,
+/// from the opening thread; never re-entered. May block: a keystore takes tens of milliseconds, a locked
+/// keyring for as long as its person is asked.
 pub trait SealingKeyStore: Send + Sync {
     /// The key of this wallet; none when this store has never made it or has lost it.
     ///
@@ -86,6 +125,14 @@ pub trait SealingKeyStore: Send + Sync {
     /// The folder in which keys lie, for a store of files: a wallet refuses one inside its own folder.
     fn folder(&self) -> Option<&Path> {
         None
+    }
+
+    /// Where the key of this wallet, which it has, is kept.
+    ///
+    /// # Errors
+    /// When the store could not look.
+    fn place(&self, _: WalletId) -> Result<SealingPlace, SealingKeyError> {
+        Ok(SealingPlace::Platform)
     }
 }
 
@@ -111,6 +158,13 @@ impl FileSealingKey {
 
     fn path(&self, wallet: WalletId) -> PathBuf {
         self.folder.join(format!("{wallet}.sealing-key"))
+    }
+
+    /// Takes a key's file away, for good when this returns.
+    pub(super) fn remove(&self, wallet: WalletId) -> Result<(), SealingKeyError> {
+        let path = self.path(wallet);
+        let removed = fs::remove_file(&path).and_then(|()| flush(&self.folder));
+        removed.map_err(|error| SealingKeyError::Io { path, error })
     }
 }
 
@@ -151,14 +205,17 @@ impl SealingKeyStore for FileSealingKey {
             error,
         };
         make_private_folder(&self.folder).map_err(io)?;
-        let mut key = SealingKey::new([0; 32]);
-        self.random.fill(key.0.as_mut_slice());
+        let key = SealingKey::random(&*self.random);
         write_private_file(&self.folder, &path, key.bytes()).map_err(io)?;
         Ok(key)
     }
 
     fn folder(&self) -> Option<&Path> {
         Some(&self.folder)
+    }
+
+    fn place(&self, wallet: WalletId) -> Result<SealingPlace, SealingKeyError> {
+        Ok(SealingPlace::File(self.path(wallet)))
     }
 }
 
@@ -173,6 +230,11 @@ fn write_private_file(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Resu
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
+    flush(folder)
+}
+
+/// What was put into a folder, or taken out of it, is so after a power cut, too.
+fn flush(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) {
         fs::File::open(folder)?.sync_all()?;
     }

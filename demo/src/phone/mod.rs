@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use latchkey_core::error::Error;
 use latchkey_core::phone::{Phone, PhoneConfig};
-use latchkey_core::wallet::FileSealingKey;
+use latchkey_core::wallet::{DeskSealingKeys, SealingPlace};
 use latchkey_env::{SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
@@ -77,6 +77,8 @@ enum Command {
     Outbox,
     /// Where the wallet and the key that seals it are kept
     Where,
+    /// Move the key that seals the wallet from its file into the desktop's keyring
+    Seal,
     /// Forget the portal and all that came from it
     SignOut,
     /// Guest keys, from keys of one's own
@@ -123,11 +125,10 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 
 async fn answer(args: Args) -> Result<Answer> {
     let place = Place::of(&args)?;
-    if let Command::Where = args.command {
-        return Ok(place.told());
-    }
     let phone = place.phone()?;
     match args.command {
+        Command::Where => Ok(place.told(phone.sealed_by())),
+        Command::Seal => place.seal(&phone),
         Command::SignIn { email, portal } => {
             let portal = match portal {
                 Some(portal) => portal,
@@ -169,11 +170,21 @@ impl Place {
         let random = Arc::new(SystemRandom);
         Ok(Phone::open(PhoneConfig {
             folder: self.wallet.clone(),
-            sealing: Arc::new(FileSealingKey::new(&self.sealing, random.clone())),
+            sealing: Arc::new(self.keys()),
             keys: None,
             clock: Arc::new(SystemClock),
             random,
         })?)
+    }
+
+    /// A new wallet's key goes to the desktop's keyring, where there is one.
+    fn keys(&self) -> DeskSealingKeys {
+        DeskSealingKeys::new(&self.sealing, Arc::new(SystemRandom))
+    }
+
+    fn seal(&self, phone: &Phone) -> Result<Answer> {
+        self.keys().move_to_service(phone.wallet())?;
+        Ok(self.told(&SealingPlace::SecretService))
     }
 
     /// The running demo's portal. A phone that knows an earlier one forgets it: that property is gone for good.
@@ -187,15 +198,30 @@ impl Place {
         Ok(running)
     }
 
-    fn told(&self) -> Answer {
-        let (wallet, sealing) = (self.wallet.display(), self.sealing.display());
+    fn told(&self, sealed_by: &SealingPlace) -> Answer {
+        let wallet = self.wallet.display();
+        let (key, reader, kind, file) = match sealed_by {
+            SealingPlace::File(file) => (
+                format!("{}   (a file that only you may read)", file.display()),
+                "reads both",
+                "file",
+                Some(file),
+            ),
+            SealingPlace::SecretService | SealingPlace::Platform => (
+                "in the desktop's keyring   (Secret Service)".to_owned(),
+                "reads the folder and is let into the keyring",
+                "secret_service",
+                None,
+            ),
+        };
         Answer {
             text: format!(
-                "wallet       {wallet}   (sealed)\nsealing key  {sealing}   (a file that only you may read)\n\n\
-                 Long-term keys are in software on this machine, sealed in the wallet. Whoever reads both folders reads \
-                 the wallet."
+                "wallet       {wallet}   (sealed)\nsealing key  {key}\n\n\
+                 Long-term keys are in software on this machine, sealed in the wallet. Whoever {reader} reads the wallet."
             ),
-            json: json!({ "wallet": self.wallet, "sealing_key": self.sealing, "keys": "software" }),
+            json: json!({
+                "wallet": self.wallet, "sealed_by": kind, "sealing_key": file, "keys": "software",
+            }),
         }
     }
 }

@@ -61,9 +61,11 @@ pub(crate) async fn run(phone: &Phone, command: Command, json: bool) -> Result<A
                 json: json!({ "signed_out": portals }),
             })
         }
-        Command::SignIn { .. } | Command::Where | Command::Guests(_) | Command::Staff(_) => {
-            unreachable!("answered before")
-        }
+        Command::SignIn { .. }
+        | Command::Where
+        | Command::Seal
+        | Command::Guests(_)
+        | Command::Staff(_) => unreachable!("answered before"),
     }
 }
 
