@@ -16,7 +16,7 @@ pub mod host;
 pub mod keys;
 pub mod outbox;
 pub mod phone;
-mod portal;
+pub mod portal;
 pub mod sign_in;
 pub mod staff;
 pub mod sync;

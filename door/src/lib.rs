@@ -22,6 +22,7 @@ mod door;
 mod engine;
 mod env;
 mod keys;
+pub mod lines;
 mod link;
 mod report;
 mod running;

@@ -5,9 +5,9 @@ use tokio::sync::watch;
 
 use crate::auth::nonce::Nonces;
 use crate::auth::origin::Origin;
+use crate::cursor::CursorKey;
 use crate::door_socket::Hub;
 use crate::metrics::Metrics;
-use crate::model::sync::CursorKey;
 use crate::relay::Remote;
 use crate::store::Store;
 use crate::tools::Tools;

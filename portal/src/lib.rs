@@ -1,13 +1,15 @@
 //! The server that keys are issued from: the API, the signer, the store, notifications, the doors' WebSockets.
 //!
-//! [`Portal::start`] runs one within a process; [`cli`] is the program around it.
+//! [`Portal::start`] runs one within a process; [`cli`] is the program around it. What reads bytes from outside is public
+//! ([`auth`], [`cursor`], [`property_file`], [`told`]), so that `fuzz/` reaches it.
 
 #![forbid(unsafe_code)]
 
 mod app;
 mod audit_check;
-mod auth;
+pub mod auth;
 pub mod cli;
+pub mod cursor;
 mod door_socket;
 mod fault;
 mod http;
@@ -27,6 +29,12 @@ mod slow;
 mod store;
 mod tools;
 pub mod zone;
+
+/// What instances that share a database tell each other through it.
+pub mod told {
+    pub use crate::relay::{Said, Word};
+    pub use crate::store::{Instance, NoInstance, Wake};
+}
 
 pub use audit_check::{AuditChain, audit_chains};
 pub use notify::{Mail, MailRoute, Mailbox};

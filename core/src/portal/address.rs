@@ -7,11 +7,14 @@ use crate::error::Invalid;
 /// A portal's address, as the wallet keeps it: `https`, or `http` on this very machine, without a slash at
 /// the end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct PortalAddress(String);
+pub struct PortalAddress(String);
 
 impl PortalAddress {
     /// Reads what a person typed or a code held; a missing scheme means `https`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Invalid> {
+    ///
+    /// # Errors
+    /// [`Invalid::PortalAddress`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
         let refused = || Invalid::PortalAddress(text.to_owned());
         let trimmed = text.trim();
         let url = if trimmed.contains("://") {
@@ -36,12 +39,14 @@ impl PortalAddress {
     }
 
     /// The address.
-    pub(crate) fn as_str(&self) -> &str {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The same over WebSocket, with a path below.
-    pub(crate) fn websocket(&self, path: &str) -> String {
+    #[must_use]
+    pub fn websocket(&self, path: &str) -> String {
         // `http` becomes `ws`, `https` becomes `wss`.
         format!("ws{}{path}", self.0.trim_start_matches("http"))
     }
@@ -58,6 +63,8 @@ fn is_this_machine(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -88,6 +95,16 @@ mod tests {
             "http://127.0.0.1.example",
         ] {
             assert!(PortalAddress::parse(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_read_again_as_itself_and_is_safe(text in ".{0,40}|https?://[a-z0-9./:@?#%]{0,30}") {
+            if let Ok(address) = PortalAddress::parse(&text) {
+                prop_assert_eq!(PortalAddress::parse(address.as_str()), Ok(address.clone()));
+                prop_assert!(!address.as_str().ends_with('/') && !address.as_str().contains(['?', '#', '@']));
+            }
         }
     }
 

@@ -9,14 +9,17 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use latchkey_env::SharedClock;
 
 /// Less than this is oscillators, not somebody who sets a clock.
 const STEP: TimeDelta = TimeDelta::milliseconds(500);
 
+/// No answer is waited for so long.
+const LONGEST: TimeDelta = TimeDelta::days(1);
+
 /// A portal's time, as this phone knows it.
-pub(crate) struct PortalClock {
+pub struct PortalClock {
     device: SharedClock,
     state: Mutex<State>,
 }
@@ -29,7 +32,9 @@ struct State {
 }
 
 impl PortalClock {
-    pub(crate) fn new(device: SharedClock, offset: TimeDelta) -> Self {
+    /// With the offset that was kept.
+    #[must_use]
+    pub fn new(device: SharedClock, offset: TimeDelta) -> Self {
         let state = State {
             offset,
             wall: device.now(),
@@ -42,14 +47,18 @@ impl PortalClock {
     }
 
     /// The portal's time.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
         let state = self.read();
         state.wall + state.offset
     }
 
     /// A moment that the portal named in its answer to a question that was sent `round_trip` ago. Returns
-    /// the new offset when it was corrected.
-    pub(crate) fn heard(&self, portal: DateTime<Utc>, round_trip: Duration) -> Option<TimeDelta> {
+    /// the new offset when it was corrected. A moment that no calendar has corrects nothing.
+    pub fn heard(&self, portal: DateTime<Utc>, round_trip: Duration) -> Option<TimeDelta> {
+        if !(1970..=9999).contains(&portal.year()) {
+            return None;
+        }
         // Whole seconds have their fraction cut off.
         let cut_off = if portal.timestamp_subsec_nanos() == 0 {
             TimeDelta::seconds(1)
@@ -57,7 +66,9 @@ impl PortalClock {
             TimeDelta::zero()
         };
         // The portal read its clock somewhere within the round trip: it now shows between these two.
-        let round_trip = TimeDelta::from_std(round_trip).unwrap_or(TimeDelta::MAX);
+        let round_trip = TimeDelta::from_std(round_trip)
+            .unwrap_or(LONGEST)
+            .min(LONGEST);
         let latest = portal + cut_off + round_trip;
         let state = self.read();
         if (portal..=latest).contains(&(state.wall + state.offset)) {
@@ -121,6 +132,18 @@ mod tests {
         let cut = device.now() - TimeDelta::milliseconds(700);
         assert_eq!(clock.heard(cut, Duration::ZERO), None);
         assert_eq!(clock.now(), device.now());
+    }
+
+    #[test]
+    fn a_time_that_no_calendar_has_corrects_nothing_and_brings_nothing_down() {
+        let (device, clock) = clocks();
+        for time in [DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC] {
+            assert_eq!(clock.heard(time, Duration::MAX), None);
+            assert_eq!(clock.now(), device.now());
+        }
+        let last = "9999-12-31T23:59:59Z".parse().unwrap();
+        assert!(clock.heard(last, Duration::MAX).is_some());
+        assert!(clock.now() >= last);
     }
 
     #[test]

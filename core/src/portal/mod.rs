@@ -4,8 +4,9 @@
 //! request that changes something carries an idempotency key and may so be repeated when its answer was
 //! lost; nothing else is. Time limits run on the clock that is passed in.
 
-mod address;
-mod clock;
+pub mod address;
+pub mod answer;
+pub mod clock;
 mod dpop;
 mod http;
 mod tokens;
@@ -13,7 +14,7 @@ mod tokens;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::http::{HeaderMap, Method, StatusCode};
+use ::http::{HeaderMap, Method};
 use latchkey_env::{Backoff, Clock as _, SharedClock, SharedRandom, random_array, sleep, timeout};
 use latchkey_protocol::api::IDEMPOTENCY_KEY;
 use latchkey_protocol::api::problem::{Problem, ProblemType};
@@ -21,6 +22,7 @@ use latchkey_protocol::bytes::Base64;
 use serde::de::DeserializeOwned;
 
 pub(crate) use address::PortalAddress;
+use answer::Answer;
 pub(crate) use clock::PortalClock;
 use dpop::Proof;
 pub(crate) use http::{client as http_client, tls_config};
@@ -128,47 +130,6 @@ impl Call {
     /// Whether sending it twice does no more than sending it once.
     fn may_be_repeated(&self) -> bool {
         self.method.is_safe() || self.idempotency_key.is_some()
-    }
-}
-
-/// What came back.
-pub(crate) struct Answer {
-    status: StatusCode,
-    body: Vec<u8>,
-    /// From the request's first byte to the answer's last.
-    pub(crate) round_trip: Duration,
-}
-
-impl Answer {
-    /// The body as JSON; nothing reads as `null`.
-    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let body: &[u8] = if self.body.is_empty() {
-            b"null"
-        } else {
-            &self.body
-        };
-        serde_json::from_slice(body).map_err(|error| Error::BadAnswer(error.to_string()))
-    }
-
-    /// The problem, when this is not a success.
-    fn problem(&self) -> Option<Problem> {
-        if self.status.is_success() {
-            return None;
-        }
-        Some(serde_json::from_slice(&self.body).unwrap_or_else(|_| {
-            Problem {
-                // A proxy in between speaks for itself.
-                kind: "about:blank".to_owned(),
-                title: self
-                    .status
-                    .canonical_reason()
-                    .unwrap_or("an error")
-                    .to_owned(),
-                status: self.status.as_u16(),
-                detail: None,
-                instance: None,
-            }
-        }))
     }
 }
 
@@ -303,11 +264,8 @@ impl PortalClient {
             Err(elapsed) => return Err(Lost::Answer(elapsed.to_string())),
         };
         self.keep_nonce(&headers);
-        Ok(Answer {
-            status,
-            body,
-            round_trip: self.shared.clock.monotonic().saturating_sub(sent_at),
-        })
+        let round_trip = self.shared.clock.monotonic().saturating_sub(sent_at);
+        Ok(Answer::new(status, body, round_trip))
     }
 
     async fn headers(&self, call: &Call, token: Option<&str>) -> Result<HeaderMap, Error> {

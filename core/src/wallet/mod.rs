@@ -27,7 +27,7 @@ mod portals;
 mod properties;
 mod readers;
 mod schema;
-mod seal;
+pub mod seal;
 mod sealing_key;
 #[cfg(target_os = "linux")]
 mod secret_service;

@@ -23,7 +23,7 @@ use super::sealing_key::{SealingKey, WalletId};
 
 /// The first byte of every cell, and of the sealed data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// From before the tally: a row could be set back alone.
     Untallied = 1,
     /// Every row counts in the tally.
@@ -42,14 +42,17 @@ impl Format {
 
 /// Where a cell stands. `row` holds all columns of the row that are in the clear, ids first.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cell<'a> {
-    pub(super) table: &'static str,
-    pub(super) row: &'a [u8],
-    pub(super) column: &'static str,
+pub struct Cell<'a> {
+    /// The table.
+    pub table: &'static str,
+    /// The row's columns in the clear.
+    pub row: &'a [u8],
+    /// The column.
+    pub column: &'static str,
 }
 
 /// The wallet's keys, opened.
-pub(super) struct DataKey {
+pub struct DataKey {
     wallet: WalletId,
     cells: LessSafeKey,
     rows: hmac::Key,
@@ -57,11 +60,14 @@ pub(super) struct DataKey {
 }
 
 /// A row's id: 16 bytes that say nothing to whoever lacks the data key.
-pub(crate) type RowId = [u8; 16];
+pub type RowId = [u8; 16];
 
 impl DataKey {
     /// Draws a data key and seals it with the wallet's sealing key.
-    pub(super) fn create(
+    ///
+    /// # Errors
+    /// [`WalletError::Cryptography`] when ring fails.
+    pub fn create(
         wallet: WalletId,
         sealing: &SealingKey,
         random: &dyn SecureRandom,
@@ -73,7 +79,10 @@ impl DataKey {
     }
 
     /// Opens a sealed data key, and says of which format it is.
-    pub(super) fn open(
+    ///
+    /// # Errors
+    /// [`WalletError::SealingKeyWrong`] when it does not open.
+    pub fn open(
         wallet: WalletId,
         sealing: &SealingKey,
         sealed: &[u8],
@@ -83,7 +92,10 @@ impl DataKey {
     }
 
     /// Seals a data key of any format anew, in that of a wallet with a tally.
-    pub(super) fn renew(
+    ///
+    /// # Errors
+    /// [`WalletError::SealingKeyWrong`] when it does not open.
+    pub fn renew(
         wallet: WalletId,
         sealing: &SealingKey,
         sealed: &[u8],
@@ -105,7 +117,11 @@ impl DataKey {
         })
     }
 
-    pub(super) fn seal_cell(
+    /// Seals a value for its place.
+    ///
+    /// # Errors
+    /// [`WalletError::Cryptography`] when ring fails.
+    pub fn seal_cell(
         &self,
         cell: Cell<'_>,
         value: &[u8],
@@ -116,7 +132,11 @@ impl DataKey {
         seal(&self.cells, format, &aad, value, random)
     }
 
-    pub(super) fn open_cell(
+    /// Opens a value in its place.
+    ///
+    /// # Errors
+    /// [`WalletError::Tampered`] when it was not sealed for it.
+    pub fn open_cell(
         &self,
         cell: Cell<'_>,
         sealed: &[u8],
@@ -125,7 +145,10 @@ impl DataKey {
     }
 
     /// Seals a cell from before the tally anew.
-    pub(super) fn renew_cell(
+    ///
+    /// # Errors
+    /// [`WalletError::Tampered`] when it does not open.
+    pub fn renew_cell(
         &self,
         cell: Cell<'_>,
         sealed: &[u8],
@@ -141,7 +164,8 @@ impl DataKey {
     }
 
     /// The id of the row that `parts` name in `table`.
-    pub(super) fn row_id(&self, table: &'static str, parts: &[&[u8]]) -> RowId {
+    #[must_use]
+    pub fn row_id(&self, table: &'static str, parts: &[&[u8]]) -> RowId {
         let mut context = hmac::Context::with_key(&self.rows);
         for part in [table.as_bytes()].iter().chain(parts) {
             context.update(&length(part));

@@ -19,12 +19,16 @@ use url::Url;
 use super::{installed_line, offer_line, open, say};
 use crate::commissioning::wait_for_installer;
 use crate::controller::{Controller, InstallError};
+use crate::lines::Lines;
 use crate::report::Report;
 use crate::running::{RunConfig, Running};
 use crate::strike::LoggedStrike;
 
 /// Lines from standard input that wait to be looked at.
 const LINES: usize = 16;
+
+/// Bytes of the longest line that is read: a package with a revocation list of 1 MiB, in base64, in JSON.
+const LONGEST_LINE: usize = 2 * 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
@@ -216,8 +220,7 @@ async fn print(mut reports: broadcast::Receiver<Report>) {
 fn read_lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(LINES);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lines() {
-            let Ok(line) = line else { return };
+        for line in Lines::of(std::io::stdin().lock(), LONGEST_LINE) {
             if sender.blocking_send(line).is_err() {
                 return;
             }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// A P-256 public key.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Jwk {
+pub struct Jwk {
     kty: String,
     crv: String,
     x: Base64,
@@ -17,7 +17,8 @@ pub(crate) struct Jwk {
 
 impl Jwk {
     /// 65 bytes uncompressed, if it is a P-256 public key.
-    pub(crate) fn uncompressed(&self) -> Option<[u8; 65]> {
+    #[must_use]
+    pub fn uncompressed(&self) -> Option<[u8; 65]> {
         if self.kty != "EC" || self.crv != "P-256" || self.d.is_some() {
             return None;
         }
@@ -29,7 +30,8 @@ impl Jwk {
     }
 
     /// RFC 7638: SHA-256 over the required members in lexical order, base64url.
-    pub(crate) fn thumbprint(&self) -> String {
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
         let canonical = format!(
             r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
             self.x.to_text(),

@@ -1,7 +1,13 @@
-//! Who is asking: proofs of possession (DPoP, RFC 9449), their nonces, and secrets as they are kept.
+//! Who is asking, as far as the bytes of a request say it: proofs of possession (DPoP, RFC 9449) and their nonces, a
+//! controller's sign-in, the headers that name somebody, the network that a request comes from. Parsers alone; what
+//! they read is looked up elsewhere.
 
-pub(crate) mod dpop;
-pub(crate) mod jwk;
-pub(crate) mod nonce;
-pub(crate) mod origin;
+pub mod door;
+pub mod dpop;
+pub mod headers;
+pub mod jwk;
+pub mod network;
+pub mod nonce;
+mod object;
+pub mod origin;
 pub(crate) mod secret;

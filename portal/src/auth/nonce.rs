@@ -7,27 +7,32 @@ use latchkey_protocol::bytes::Base64;
 use ring::hmac;
 
 /// How long a nonce is good for, in seconds.
-pub(crate) const LIFE: i64 = 300;
+pub const LIFE: i64 = 300;
 /// How far another instance's clock may be ahead, in seconds.
 const AHEAD: i64 = 60;
 const TAG: usize = 16;
 
 /// Makes and knows nonces.
-pub(crate) struct Nonces(hmac::Key);
+pub struct Nonces(hmac::Key);
 
 impl Nonces {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// With this key, which all instances share.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    pub(crate) fn make(&self, now: DateTime<Utc>) -> String {
+    /// A new one.
+    #[must_use]
+    pub fn make(&self, now: DateTime<Utc>) -> String {
         let time = now.timestamp().to_be_bytes();
         let tag = hmac::sign(&self.0, &time);
         Base64([&time, &tag.as_ref()[..TAG]].concat()).to_text()
     }
 
     /// Until when a proof with this nonce could come again; `None` when it is none of ours, or too old.
-    pub(crate) fn good_until(&self, nonce: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    #[must_use]
+    pub fn good_until(&self, nonce: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let bytes = Base64::from_text(nonce).ok()?;
         let (time, tag) = bytes.0.split_first_chunk::<8>()?;
         let right = hmac::sign(&self.0, time);

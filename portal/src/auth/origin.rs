@@ -4,31 +4,37 @@ use url::{Host, Url};
 
 /// The portal's address as its users know it.
 #[derive(Debug, Clone)]
-pub(crate) struct Origin(Url);
+pub struct Origin(Url);
 
 impl Origin {
-    pub(crate) fn new(public_url: Url) -> Self {
+    /// With this address.
+    #[must_use]
+    pub fn new(public_url: Url) -> Self {
         Self(public_url)
     }
 
     /// `path` (from the root) at this portal.
-    pub(crate) fn url(&self, path: &str) -> String {
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.0.as_str().trim_end_matches('/'))
     }
 
     /// `path` as browsers see it: below whatever the public URL has.
-    pub(crate) fn path(&self, path: &str) -> String {
+    #[must_use]
+    pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.0.path().trim_end_matches('/'))
     }
 
     /// Whether browsers keep cookies of it for secure connections only.
-    pub(crate) fn is_https(&self) -> bool {
+    #[must_use]
+    pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
     /// Whether `htu` is `path` at this portal. Query and fragment do not count (RFC 9449, section 4.3), `ws` is `http`.
     /// A portal whose own address is this machine's takes each of this machine's names and ports: nobody else is there.
-    pub(crate) fn is(&self, htu: &str, path: &str) -> bool {
+    #[must_use]
+    pub fn is(&self, htu: &str, path: &str) -> bool {
         let Ok(url) = Url::parse(htu) else {
             return false;
         };

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use aliro::crypto::Signature;
 use axum::extract::ws::{Message, WebSocket};
-use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS, close};
+use latchkey_protocol::doorlink::{FromPortal, close};
 use latchkey_protocol::ids::{DoorId, Generation, PropertyId};
-use latchkey_protocol::proof::{DoorSignIn, NONCE_LEN};
+use latchkey_protocol::proof::NONCE_LEN;
 
 use super::{Goodbye, send};
+use crate::auth::door::{Claim, Unfit};
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::model::controller;
@@ -40,24 +40,24 @@ pub(super) async fn run(app: &Shared, socket: &mut WebSocket) -> Result<SignedIn
     let Ok(Some(Ok(Message::Text(text)))) = answer else {
         return Err(not_signed_in("no sign-in came"));
     };
-    let Ok(FromDoor::SignIn {
+    let claim = Claim::read(&text).map_err(|unfit| match unfit {
+        Unfit::NotASignIn => Goodbye {
+            code: close::PROTOCOL,
+            reason: "a sign-in must come first",
+        },
+        Unfit::Version => Goodbye {
+            code: close::VERSION,
+            reason: "no common version: update the controller, or the portal",
+        },
+        Unfit::Signature => not_signed_in("the signature does not verify"),
+    })?;
+    let Claim {
         property,
         door,
         generation,
-        versions,
-        signature,
-    }) = serde_json::from_str(&text)
-    else {
-        return Err(Goodbye {
-            code: close::PROTOCOL,
-            reason: "a sign-in must come first",
-        });
-    };
-    let common = VERSIONS.iter().find(|version| versions.contains(version));
-    let version = *common.ok_or(Goodbye {
-        code: close::VERSION,
-        reason: "no common version: update the controller, or the portal",
-    })?;
+        version,
+        ..
+    } = claim;
     let standing = app
         .store
         .read(move |tx| controller::standing(tx, property, door).map_err(Fault::from))
@@ -68,16 +68,9 @@ pub(super) async fn run(app: &Shared, socket: &mut WebSocket) -> Result<SignedIn
         })?
         .filter(|standing| standing.generation == generation)
         .ok_or(not_signed_in("not the controller that stands at this door"))?;
-    let proof = DoorSignIn {
-        property,
-        door,
-        generation,
-        nonce,
-    };
-    Signature::from_slice(&signature.0)
-        .ok()
-        .and_then(|signature| proof.verify(&standing.reader_key, &signature).ok())
-        .ok_or(not_signed_in("the signature does not verify"))?;
+    if !claim.is_proved(&standing.reader_key, nonce) {
+        return Err(not_signed_in("the signature does not verify"));
+    }
     Ok(SignedIn {
         property,
         door,

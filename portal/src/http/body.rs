@@ -6,11 +6,11 @@ use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use latchkey_protocol::api::problem::ProblemType;
 use serde::de::DeserializeOwned;
 
 use super::Shared;
+use crate::auth::headers::says_json;
 use crate::fault::Fault;
 
 const MOST: usize = 256 * 1024;
@@ -71,12 +71,7 @@ pub(super) fn parse<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> R
         return serde_json::from_slice(b"null")
             .map_err(|_| Fault::because(ProblemType::BadRequest, "a JSON body is missing"));
     }
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
+    if !says_json(headers) {
         return Err(Fault::new(ProblemType::UnsupportedMediaType));
     }
     serde_json::from_slice(bytes).map_err(|error| {

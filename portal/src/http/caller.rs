@@ -1,12 +1,12 @@
 //! Who calls: a session by its access token and proof of possession (RFC 9449, section 7).
 
 use axum::extract::FromRequestParts;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use latchkey_protocol::api::problem::ProblemType;
 
 use super::Shared;
 use crate::auth::dpop::{self, Proof, Refused, Request};
+use crate::auth::headers;
 use crate::fault::Fault;
 use crate::model::replay;
 use crate::model::session::{self, Session};
@@ -20,7 +20,10 @@ impl FromRequestParts<Shared> for Caller {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Fault> {
-        let token = access_token(parts)?.to_owned();
+        let token = headers::access_token(&parts.headers);
+        let token = token
+            .ok_or(Fault::new(ProblemType::NotSignedIn))?
+            .to_owned();
         let proof = proof(parts, app, Some(&token))?;
         let now = app.tools.now();
         app.store
@@ -50,32 +53,15 @@ impl FromRequestParts<Shared> for Proven {
     }
 }
 
-fn access_token(parts: &Parts) -> Result<&str, Fault> {
-    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Fault::new(ProblemType::NotSignedIn));
-    };
-    value
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("DPoP") && token.len() <= 256)
-        .map(|(_, token)| token)
-        .ok_or(Fault::new(ProblemType::NotSignedIn))
-}
-
 fn proof(parts: &Parts, app: &Shared, token: Option<&str>) -> Result<Proof, Fault> {
-    let mut values = parts.headers.get_all("dpop").iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        let missing = "send exactly one DPoP header with the request";
-        return Err(Fault::because(ProblemType::BadProof, missing));
-    };
+    let missing = "send exactly one DPoP header with the request";
+    let proof = headers::proof(&parts.headers)
+        .ok_or_else(|| Fault::because(ProblemType::BadProof, missing))?;
     let request = Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         access_token: token,
     };
-    let proof = value.to_str().unwrap_or_default();
     dpop::verify(proof, &request, &app.origin, &app.nonces, app.tools.now()).map_err(|refused| {
         match refused {
             Refused::Nonce => Fault::new(ProblemType::UseDpopNonce),

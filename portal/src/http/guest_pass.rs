@@ -2,17 +2,15 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
-use http::header::COOKIE;
 use http::request::Parts;
 use latchkey_protocol::api::links::GuestPass;
 use latchkey_protocol::api::problem::ProblemType;
 
 use super::{Problems, Shared};
+use crate::auth::headers::{GUEST_COOKIE, guest_token};
 use crate::fault::Fault;
 use crate::model::guest::{self, Shown};
 use crate::store::Tx;
-
-const NAME: &str = "latchkey-guest";
 
 /// The guest's cookie as it is set: for scripts out of reach, for this site alone.
 pub(super) fn cookie(app: &Shared, token: &str) -> String {
@@ -25,7 +23,9 @@ pub(super) fn cookie(app: &Shared, token: &str) -> String {
         app.origin.path("/v1/guest"),
         guest::COOKIE_LIFE.num_seconds(),
     );
-    format!("{NAME}={token}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}")
+    format!(
+        "{GUEST_COOKIE}={token}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
+    )
 }
 
 /// The token in a guest's cookie.
@@ -35,16 +35,8 @@ impl FromRequestParts<Shared> for GuestToken {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Fault> {
-        let cookies = parts
-            .headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        cookies
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|cookie| cookie.trim().split_once('='))
-            .find(|(name, _)| *name == NAME)
-            .map(|(_, token)| Self(token.to_owned()))
+        guest_token(&parts.headers)
+            .map(|token| Self(token.to_owned()))
             .ok_or(Fault::new(ProblemType::NotSignedIn))
     }
 }

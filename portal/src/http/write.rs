@@ -4,7 +4,6 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use latchkey_protocol::api::IDEMPOTENCY_KEY;
 use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::ids::PropertyId;
 use serde::Serialize;
@@ -12,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::body::{parse, read};
 use super::{Caller, Shared};
+use crate::auth::headers::{NoKey, idempotency_key};
 use crate::auth::secret;
 use crate::fault::Fault;
 use crate::model::idempotency;
@@ -31,17 +31,12 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Write<T> {
 
     async fn from_request(request: Request, app: &Shared) -> Result<Self, Fault> {
         let (parts, body) = request.into_parts();
-        let key = parts.headers.get(IDEMPOTENCY_KEY);
-        let key = key.ok_or(Fault::new(ProblemType::IdempotencyMissing))?;
-        let key = key
-            .to_str()
-            .ok()
-            .filter(|key| (8..=255).contains(&key.len()));
-        let key = key.ok_or_else(|| {
-            Fault::because(
+        let key = idempotency_key(&parts.headers).map_err(|no_key| match no_key {
+            NoKey::Missing => Fault::new(ProblemType::IdempotencyMissing),
+            NoKey::Unfit => Fault::because(
                 ProblemType::BadRequest,
                 "an Idempotency-Key has 8 to 255 characters",
-            )
+            ),
         })?;
         let key = key.to_owned();
         let bytes = read(body, app).await?;

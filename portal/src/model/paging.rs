@@ -1,9 +1,9 @@
-//! Cursors of lists: opaque outside, the last entry's ordinal inside.
+//! Pages of lists, each with the cursor of the next.
 
 use latchkey_protocol::api::Page;
 use latchkey_protocol::api::problem::ProblemType;
-use latchkey_protocol::bytes::Base64;
 
+use crate::cursor::{read_ordinal, write_ordinal};
 use crate::fault::Fault;
 
 /// Entries of one page.
@@ -12,17 +12,12 @@ pub(crate) const PAGE: usize = 100;
 /// The ordinal after which a page begins.
 pub(crate) fn after(cursor: Option<&str>) -> Result<i64, Fault> {
     let Some(cursor) = cursor else { return Ok(0) };
-    Base64::from_text(cursor)
-        .ok()
-        .and_then(|bytes| bytes.to_array().ok())
-        .map(i64::from_be_bytes)
-        .filter(|after| *after >= 0)
-        .ok_or_else(|| {
-            Fault::because(
-                ProblemType::BadRequest,
-                "the cursor is not one of this list",
-            )
-        })
+    read_ordinal(cursor).ok_or_else(|| {
+        Fault::because(
+            ProblemType::BadRequest,
+            "the cursor is not one of this list",
+        )
+    })
 }
 
 /// A page from up to [`PAGE`] + 1 entries with their ordinals.
@@ -32,7 +27,7 @@ pub(crate) fn page<T>(mut items: Vec<(i64, T)>) -> Page<T> {
     let next = items
         .last()
         .filter(|_| more)
-        .map(|(ordinal, _)| Base64(ordinal.to_be_bytes().to_vec()).to_text());
+        .map(|(ordinal, _)| write_ordinal(*ordinal));
     Page {
         items: items.into_iter().map(|(_, item)| item).collect(),
         next,

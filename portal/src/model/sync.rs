@@ -1,23 +1,18 @@
 //! The sync: what changed for one person since a cursor. Cost grows with what changed.
-//!
-//! A cursor is `epoch (4) || number (8) || floor (8) || sight (1) || MAC (8)` for one property and person. While a
-//! first sync runs, `floor` is where the log stood when it began: what was gone by then is not told to somebody who
-//! has never seen it. `sight` is what the role lets see; when that changes, the sync begins again.
 
 use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::api::sync::{
     Change, Entity, EntityKind, GrantEntity, PassEntity, RevocationEntity, StatementEntity,
     SyncPage,
 };
-use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::ids::{CredentialId, DoorId, KeyId, PassId, PersonId};
 use latchkey_protocol::roles::Action;
-use ring::hmac;
 
 use super::change::{self, Audience};
 use super::member::Member;
 use super::property;
 use super::{door, door_log, event, key, person};
+use crate::cursor::{Cursor, CursorKey};
 use crate::fault::Fault;
 use crate::issue::{bundles, documents, pass_rows, revocations, statements};
 use crate::store::{StoreError, Tx, params};
@@ -27,59 +22,6 @@ use crate::tools::Tools;
 const PAGE: usize = 200;
 /// A bundle counts as many: it may have a megabyte.
 const BUNDLE: usize = 50;
-const MAC: usize = 8;
-
-/// Makes cursors that nobody can forge.
-pub(crate) struct CursorKey(hmac::Key);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cursor {
-    epoch: u32,
-    number: i64,
-    floor: i64,
-    sight: u8,
-}
-
-impl CursorKey {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
-    }
-
-    fn write(&self, member: &Member, cursor: Cursor) -> String {
-        let mut bytes = cursor.epoch.to_be_bytes().to_vec();
-        bytes.extend(cursor.number.to_be_bytes());
-        bytes.extend(cursor.floor.to_be_bytes());
-        bytes.push(cursor.sight);
-        let mac = self.mac(member, &bytes);
-        bytes.extend(mac);
-        Base64(bytes).to_text()
-    }
-
-    fn read(&self, member: &Member, text: &str) -> Option<Cursor> {
-        let bytes = Base64::from_text(text).ok()?.0;
-        let (plain, mac) = bytes.split_last_chunk::<MAC>()?;
-        if !crate::auth::secret::same(mac, &self.mac(member, plain)) {
-            return None;
-        }
-        let (epoch, rest) = plain.split_first_chunk()?;
-        let (number, rest) = rest.split_first_chunk()?;
-        let (floor, rest) = rest.split_first_chunk()?;
-        let [sight] = rest else { return None };
-        Some(Cursor {
-            epoch: u32::from_be_bytes(*epoch),
-            number: i64::from_be_bytes(*number),
-            floor: i64::from_be_bytes(*floor),
-            sight: *sight,
-        })
-    }
-
-    fn mac(&self, member: &Member, plain: &[u8]) -> [u8; MAC] {
-        let message = [&member.property.0[..], &member.person.0, plain].concat();
-        let mut out = [0; MAC];
-        out.copy_from_slice(&hmac::sign(&self.0, &message).as_ref()[..MAC]);
-        out
-    }
-}
 
 /// One answer.
 pub(crate) fn page(
@@ -100,7 +42,7 @@ pub(crate) fn page(
             sight,
         },
         Some(text) => cursors
-            .read(member, text)
+            .read(member.property, member.person, text)
             .filter(|cursor| {
                 cursor.epoch == epoch && cursor.sight == sight && cursor.number <= head
             })
@@ -118,7 +60,8 @@ pub(crate) fn page(
     Ok(SyncPage {
         changes,
         cursor: cursors.write(
-            member,
+            member.property,
+            member.person,
             Cursor {
                 number,
                 floor,

@@ -15,6 +15,7 @@ use crate::http::{Caller, Problems, Shared};
 use crate::model::{door, member};
 use remote::PhoneLine;
 pub(crate) use remote::{Remote, run};
+pub use remote::{Said, Word};
 
 const LARGEST_MESSAGE: usize = 64 * 1024;
 

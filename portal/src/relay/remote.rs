@@ -28,34 +28,63 @@ const OPENING: Duration = Duration::from_secs(5);
 
 /// What one instance says to another about a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Said {
-    from: Instance,
+pub struct Said {
+    /// Who says it.
+    pub from: Instance,
     /// The conversation, by a number of the phone's instance.
-    circuit: u64,
+    pub circuit: u64,
+    /// What is said.
     #[serde(flatten)]
-    word: Word,
+    pub word: Word,
 }
 
+/// What is said of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
-enum Word {
+pub enum Word {
     /// A phone wants this door.
     Open {
+        /// The door's property.
         property: PropertyId,
+        /// Which.
         door: DoorId,
+        /// The phone.
         device: DeviceId,
     },
     /// The door is there.
     Opened,
+    /// The phone says something.
     ToDoor {
+        /// What.
         bytes: Base64,
     },
+    /// The door says something.
     ToPhone {
+        /// What.
         bytes: Base64,
     },
     /// There is no such door, or it is done.
     DoorGone,
+    /// The phone is gone.
     PhoneGone,
+}
+
+impl Said {
+    /// Reads what another instance says.
+    ///
+    /// # Errors
+    /// When it does not read.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// As it is said.
+    ///
+    /// # Errors
+    /// Never in fact.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
 }
 
 enum Heard {
@@ -128,7 +157,7 @@ pub(crate) async fn run(app: Shared) {
             () = app.closed() => return,
         };
         match post {
-            Ok(Post::Text(text)) => match serde_json::from_str(&text) {
+            Ok(Post::Text(text)) => match Said::read(&text) {
                 Ok(said) => hear(&app, said),
                 Err(error) => tracing::warn!(%error, "what another instance says does not read"),
             },
@@ -207,7 +236,7 @@ async fn say(app: &Shared, to: Instance, circuit: u64, word: Word) -> bool {
         circuit,
         word,
     };
-    match serde_json::to_string(&said) {
+    match said.to_text() {
         Ok(text) => app.store.post(to, text).await,
         Err(_) => false,
     }
@@ -342,15 +371,15 @@ mod tests {
                 bytes: vec![0xff; PIECE].into(),
             },
         };
-        let text = serde_json::to_string(&said).unwrap();
+        let text = said.to_text().unwrap();
         assert!(text.len() <= crate::store::LONGEST_POST, "{}", text.len());
-        assert_eq!(serde_json::from_str::<Said>(&text).unwrap(), said);
+        assert_eq!(Said::read(&text).unwrap(), said);
     }
 
     proptest! {
         #[test]
         fn whatever_is_said_is_read_or_refused(text in ".*") {
-            let _ = serde_json::from_str::<Said>(&text);
+            let _ = Said::read(&text);
         }
     }
 }

@@ -32,7 +32,8 @@ pub(crate) use listeners::Listening;
 use listeners::Wakes;
 pub(crate) use tx::{Scope, Tx};
 pub(crate) use value::{Row, Value};
-pub(crate) use wake::{Instance, LONGEST_POST, Post, Wake};
+pub use wake::{Instance, NoInstance, Wake};
+pub(crate) use wake::{LONGEST_POST, Post};
 
 /// Parameters of a statement: `params![id, name]`.
 macro_rules! params {

@@ -5,11 +5,9 @@ use std::fmt::Write as _;
 use latchkey_protocol::ids::{DoorId, PropertyId};
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-
 /// Something that others wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Wake {
+pub enum Wake {
     /// The property's change log grew.
     Changed(PropertyId),
     /// Something was signed for all doors of the property.
@@ -31,23 +29,20 @@ pub(crate) enum Wake {
 /// One running portal among those that share a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Instance(pub(crate) [u8; 8]);
+pub struct Instance(pub [u8; 8]);
 
-impl std::str::FromStr for Instance {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        let mut id = [0; 8];
-        hex::decode_to_slice(text, &mut id).map_err(|_| StoreError::Unreadable("instance"))?;
-        Ok(Self(id))
-    }
-}
+/// A text names no instance: 16 hex digits would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no instance: its name has 16 hex digits")]
+pub struct NoInstance;
 
 impl TryFrom<String> for Instance {
-    type Error = StoreError;
+    type Error = NoInstance;
 
-    fn try_from(text: String) -> Result<Self, StoreError> {
-        text.parse()
+    fn try_from(text: String) -> Result<Self, NoInstance> {
+        let mut id = [0; 8];
+        hex::decode_to_slice(text, &mut id).map_err(|_| NoInstance)?;
+        Ok(Self(id))
     }
 }
 
@@ -100,18 +95,20 @@ pub(super) fn notifications(channel: &str, from: Instance, wakes: &[Wake]) -> St
     out
 }
 
-/// What a notification tells; nothing, when it is our own: those wakes have been told at once.
-pub(super) fn heard(own: Instance, payload: &str) -> Vec<Wake> {
-    let mut words = payload.split(' ');
-    if words.next() == Some(own.to_string().as_str()) {
-        return Vec::new();
-    }
-    words.map(Wake::of_word).collect()
-}
-
 impl Wake {
+    /// What a notification tells; nothing, when it is our own: those wakes have been told at once.
+    #[must_use]
+    pub fn heard(own: Instance, payload: &str) -> Vec<Self> {
+        let mut words = payload.split(' ');
+        if words.next() == Some(own.to_string().as_str()) {
+            return Vec::new();
+        }
+        words.map(Self::of_word).collect()
+    }
+
     /// As one word of a notification.
-    fn word(self) -> String {
+    #[must_use]
+    pub fn word(self) -> String {
         match self {
             Self::Changed(property) => format!("changed:{property}"),
             Self::Issued(property) => format!("issued:{property}"),
@@ -176,8 +173,8 @@ mod tests {
         let [payload] = payloads(&told)[..] else {
             panic!("{told}")
         };
-        assert_eq!(heard(THERE, payload), all);
-        assert_eq!(heard(HERE, payload), []);
+        assert_eq!(Wake::heard(THERE, payload), all);
+        assert_eq!(Wake::heard(HERE, payload), []);
         assert_eq!(notifications(CHANNEL, HERE, &[]), "");
     }
 
@@ -192,7 +189,7 @@ mod tests {
         assert!(payloads.iter().all(|payload| payload.len() < 8000));
         let heard: Vec<Wake> = payloads
             .iter()
-            .flat_map(|payload| heard(THERE, payload))
+            .flat_map(|payload| Wake::heard(THERE, payload))
             .collect();
         assert_eq!(heard, many);
     }
@@ -207,7 +204,8 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_told_is_read(payload in ".*") {
-            heard(HERE, &payload);
+            let heard = Wake::heard(HERE, &payload);
+            prop_assert!(heard.len() <= payload.len());
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::AsyncMessage;
 
 use super::Shared;
-use crate::store::wake::{CHANNEL, heard};
+use crate::store::wake::CHANNEL;
 use crate::store::{Instance, Post, Wake};
 
 /// What is to be said to which instance.
@@ -58,7 +58,7 @@ async fn listen_once(
                         deliver(shared, Post::Text(notification.payload().to_owned()));
                         continue;
                     }
-                    for wake in heard(shared.instance, notification.payload()) {
+                    for wake in Wake::heard(shared.instance, notification.payload()) {
                         tell(shared, wake);
                     }
                 }
