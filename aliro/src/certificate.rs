@@ -280,6 +280,7 @@ mod tests {
         let until = content.validity().not_after.to_unix_duration().as_secs();
         assert!(made.is_valid_at(until as i64));
         assert!(!made.is_valid_at(until as i64 + 1));
+        assert_eq!(made.valid_until(), Some(until as i64));
         let from = content.validity().not_before.to_unix_duration().as_secs();
         assert!(made.is_valid_at(from as i64));
         assert!(!made.is_valid_at(from as i64 - 1));

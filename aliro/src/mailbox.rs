@@ -345,6 +345,53 @@ mod tests {
         assert_eq!(run(read(0, 1)), Err(Refused));
     }
 
+    #[test]
+    fn what_changes_nothing_is_not_stored() {
+        struct Full;
+        impl Mailboxes for Full {
+            fn load(&self, _: &PublicKey) -> Option<Content> {
+                Some(one().0.into_inner().unwrap())
+            }
+
+            fn store(&self, _: &PublicKey, _: &[u8]) -> Result<(), NotStored> {
+                Err(NotStored)
+            }
+        }
+        let run = |operation| {
+            let request = request(Session::Ends, vec![operation]);
+            Stage::default().carry_out(&request, &Full, &key())
+        };
+        assert_eq!(run(read(0, 1)), Ok(vec![vec![0]]));
+        assert_eq!(run(write(0, &[0])), Ok(vec![]));
+        assert_eq!(run(write(0, &[1])), Err(Refused));
+    }
+
+    #[test]
+    fn reads_fit_into_one_answer_with_their_lengths() {
+        let (boxes, key) = (one(), key());
+        boxes.0.lock().unwrap().bytes = vec![0; 0x10000];
+        let fit = |lengths: &[u16]| {
+            let reads = lengths.iter().map(|length| read(0, *length)).collect();
+            let request = request(Session::Ends, reads);
+            Stage::default().carry_out(&request, &boxes, &key).is_ok()
+        };
+        assert!(fit(&[0xfdfe]) && fit(&[0xfd00, 0xfc]));
+        assert!(!fit(&[0xfdff]) && !fit(&[0xfd00, 0xfd]));
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_with_its_reason() {
+        let parse = |value: &[u8]| Request::parse(value);
+        assert_eq!(parse(&[0x8c, 1, 2]), Err(TlvError::Length(SESSION)));
+        assert_eq!(parse(&[0x87, 1, 0]), Err(TlvError::Missing(SESSION)));
+        let twice = [0x8c, 1, 0, 0x8c, 1, 0];
+        assert_eq!(parse(&twice), Err(TlvError::Order(SESSION)));
+        for tag in [READ, WRITE, SET] {
+            let short = [0x8c, 1, 0, tag as u8, 1, 0];
+            assert_eq!(parse(&short), Err(TlvError::Length(tag)));
+        }
+    }
+
     fn operation() -> impl Strategy<Value = Operation> {
         prop_oneof![
             (0u16..80, 0u16..80).prop_map(|(offset, length)| Operation::Read { offset, length }),

@@ -3,7 +3,7 @@
 
 mod common;
 
-use aliro::apdu::Command;
+use aliro::apdu::{Command, Exchange, Progress};
 use aliro::command::{ReaderStatus, StatusWord, ins, session_data};
 use aliro::device::CardEvent;
 use aliro::reader;
@@ -68,6 +68,32 @@ fn one_card_serves_one_terminal_after_another() {
 }
 
 #[test]
+fn without_select_it_begins_with_auth0() {
+    let installation = Installation::new();
+    let announced = installation.device_config().proprietary;
+    let mut terminal = installation.terminal(None);
+    let start = terminal.start_selected(announced).unwrap();
+    let card = installation.card(None).selected().unwrap();
+    let (seen, _) = installation
+        .field_of(terminal, card)
+        .go_on(start, untouched);
+    assert!(seen.finished && !seen.sent(ins::SELECT));
+    assert_eq!(seen.apdus[0].0[1], ins::AUTH0);
+}
+
+#[test]
+fn documents_fit_into_one_answer_or_are_refused() {
+    for (length, fits) in [(65_000, true), (65_001, false)] {
+        let mut installation = Installation::new();
+        installation.documents = Some((b"request".to_vec(), vec![0xd0; length]));
+        let seen = installation.field().run(untouched);
+        let documents = seen.documents.map(|documents| documents.len());
+        assert_eq!(documents, fits.then_some(length));
+        assert_eq!(seen.finished, fits);
+    }
+}
+
+#[test]
 fn with_the_field_everything_of_the_transaction_is_gone() {
     let installation = Installation::new();
     let lost = |tool: &mut ToolReader<'_>| {
@@ -93,4 +119,27 @@ fn with_the_field_everything_of_the_transaction_is_gone() {
     let alone = Command::envelope(session_data(&[0; 20]));
     assert_eq!(tool.command(alone).status, StatusWord::WRONG_STATE);
     assert!(matches!(tool.seen[..], [CardEvent::Send(_)]));
+}
+
+#[test]
+fn a_card_whose_caller_does_not_know_the_door_refuses() {
+    let installation = Installation::new();
+    let mut tool = ToolReader::new(&installation, installation.card(None));
+    assert_eq!(tool.select().status, StatusWord::OK);
+    assert_eq!(tool.auth0().status, StatusWord::OK);
+    let auth1 = Command::aliro(ins::AUTH1, tool.auth1_command().encode());
+    let (mut exchange, mut part) = Exchange::begin(auth1, tool.limits);
+    let Device::Card(card) = &mut tool.device else {
+        panic!("over APDUs");
+    };
+    while let [CardEvent::Send(taken)] = &card.on_apdu(&part)[..] {
+        let Progress::Send(next) = exchange.on_response(taken).unwrap() else {
+            panic!("the caller is not asked");
+        };
+        part = next;
+    }
+    let refused = CardEvent::Send(StatusWord::SECURITY.0.to_be_bytes().to_vec());
+    assert!(card.abort().unwrap().contains(&refused));
+    assert!(card.abort().is_err(), "once");
+    tool.ended();
 }

@@ -6,11 +6,14 @@ mod common;
 
 use std::time::Duration;
 
+use aliro::apdu::Exchange;
 use aliro::command::ReaderStatus;
 use aliro::crypto::RingEntropy;
 use aliro::device;
-use aliro::message::{Action, ErrorCode, ReaderState, Reporting};
+use aliro::identifier::Interface;
+use aliro::message::{Action, ErrorCode, Message, Protocol, ReaderState, Reporting};
 use aliro::reader;
+use common::tool::{Device, ToolReader};
 use common::{Installation, faithful, holds};
 
 #[test]
@@ -137,6 +140,38 @@ fn silence_ends_a_session_and_busy_does_not() {
             device::Event::Closed
         ]
     );
+}
+
+#[test]
+fn while_the_devices_caller_looks_for_documents_no_time_runs_and_nothing_is_completed() {
+    let installation = Installation::new();
+    let session = installation.pair().device;
+    let mut tool = ToolReader::over_messages(&installation, session, Interface::BLE);
+    tool.standard();
+    let (_, envelope) = Exchange::begin(tool.envelope_command(b"request"), tool.limits);
+    let completed =
+        tool.messages
+            .as_mut()
+            .unwrap()
+            .seal_message(Protocol::Notification, 3, &[0, 2, 0x40, 0]);
+    let Device::Session(device) = &mut tool.device else {
+        panic!("over messages");
+    };
+    assert_eq!(device.deadline_after(), Some(Duration::from_secs(2)));
+    let envelope = Message {
+        protocol: Protocol::AccessProtocol,
+        id: 0,
+        payload: &envelope,
+    };
+    assert_eq!(
+        device.on_message(&envelope.encode().unwrap()),
+        [device::Event::DocumentsRequested(b"request".to_vec())]
+    );
+    assert_eq!(device.deadline_after(), None);
+    assert_eq!(device.on_timeout(), []);
+    assert!(!device.is_closed());
+    let malformed = device::Event::Failed(device::Failure::Malformed);
+    assert!(device.on_message(&completed.unwrap()).contains(&malformed));
 }
 
 #[test]

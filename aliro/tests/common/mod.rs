@@ -443,9 +443,18 @@ impl Field<'_> {
     /// The same, and gives the card back for the next terminal.
     pub(crate) fn run_and_keep(
         mut self,
-        mut spoil: impl FnMut(usize, Way, &mut Vec<u8>),
+        spoil: impl FnMut(usize, Way, &mut Vec<u8>),
     ) -> (FieldSeen, Card) {
         let start = self.terminal.start().unwrap();
+        self.go_on(start, spoil)
+    }
+
+    /// The same, from what the terminal begins with.
+    pub(crate) fn go_on(
+        mut self,
+        start: Vec<TerminalEvent>,
+        mut spoil: impl FnMut(usize, Way, &mut Vec<u8>),
+    ) -> (FieldSeen, Card) {
         let mut command = self.on_terminal(start);
         let mut number = 0;
         while let Some(mut apdu) = command {

@@ -356,14 +356,20 @@ impl<'a> ToolReader<'a> {
         parse_exchange_response(&plain, exchange.reads()).unwrap()
     }
 
-    /// ENVELOPE: the decrypted answer.
-    pub(crate) fn envelope(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
+    /// ENVELOPE as it should be.
+    pub(crate) fn envelope_command(&mut self, request: &[u8]) -> Command {
         if let Some(step_up) = self.step_up.take() {
             self.channel = Some(Channel::of_reader(keys::step_up(&step_up)));
         }
         let channel = self.channel.as_mut().unwrap();
         let sealed = channel.seal(&[], request).unwrap();
-        let response = self.command(Command::envelope(session_data(&sealed)));
+        Command::envelope(session_data(&sealed))
+    }
+
+    /// ENVELOPE: the decrypted answer.
+    pub(crate) fn envelope(&mut self, request: &[u8]) -> Result<Vec<u8>, StatusWord> {
+        let command = self.envelope_command(request);
+        let response = self.command(command);
         if response.status != StatusWord::OK {
             return Err(response.status);
         }
