@@ -536,8 +536,7 @@ fn no_rules_grant_all_that_is_assigned_and_nothing_else() {
     let everything = AccessData {
         rules: vec![AccessRule {
             capabilities: Capabilities(0xffff),
-            allow: 0,
-            deny: 0,
+            ..documents::rule(0, 0)
         }],
         ..AccessData::default()
     };
@@ -554,15 +553,26 @@ fn a_withdrawn_element_leaves_the_others() {
         id: id.to_vec(),
         ..AccessData::default()
     };
+    let nothing = AccessData {
+        rules: vec![AccessRule {
+            capabilities: Capabilities::UNSECURE,
+            ..documents::rule(0, 0)
+        }],
+        ..with_id(b"3")
+    };
     let document = AccessDocument {
-        elements: vec![element("a", with_id(b"1")), element("b", with_id(b"2"))],
+        elements: vec![
+            element("a", with_id(b"1")),
+            element("b", with_id(b"2")),
+            element("c", nothing),
+        ],
         ..access(&issuer(), &credential())
     };
     let signed = signed_access(&document, &issuer());
     let trusted = trusting(&[&issuer()], &[]);
     let context = VerifyContext {
         credential: &credential().public(),
-        asked: &["a".to_owned(), "b".to_owned()],
+        asked: &["a", "b", "c"].map(str::to_owned),
         clock: CLOCK,
         iterations: &Iterations::new(),
         known_reader_rules: &|_| true,
@@ -573,22 +583,15 @@ fn a_withdrawn_element_leaves_the_others() {
         .expect("sound");
     let outcome = |entries: Vec<RevocationEntry>| {
         let revoked = RevocationList::restore(entries, None);
-        verified
-            .allows(
-                Capabilities::SECURE,
-                CLOCK,
-                &credential().public(),
-                &revoked,
-            )
-            .map(str::to_owned)
+        let (action, key) = (Capabilities::SECURE, credential().public());
+        let allowed = verified.allows(action, CLOCK, &key, &revoked);
+        allowed.map(str::to_owned)
     };
     let of_id = RevocationEntry::of_id;
     assert_eq!(outcome(vec![]), Ok("a".to_owned()));
     assert_eq!(outcome(vec![of_id(b"1")]), Ok("b".to_owned()));
-    assert_eq!(
-        outcome(vec![of_id(b"1"), of_id(b"2")]),
-        Err(Refusal::Revoked)
-    );
+    let both = vec![of_id(b"1"), of_id(b"2")];
+    assert_eq!(outcome(both), Err(Refusal::Revoked));
     let of_key = RevocationEntry::of_key(&credential().public());
     assert_eq!(outcome(vec![of_key]), Err(Refusal::Revoked));
 }

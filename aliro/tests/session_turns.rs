@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use aliro::apdu::Exchange;
-use aliro::command::ReaderStatus;
+use aliro::command::{ExchangeCommand, ReaderStatus};
 use aliro::crypto::RingEntropy;
 use aliro::device;
 use aliro::identifier::Interface;
@@ -39,6 +39,7 @@ fn refuse_after_documents(installation: &Installation) -> (Vec<u8>, Option<devic
     });
     let events = reader.refuse(ReaderStatus::INVALID_ACCESS_RIGHTS).unwrap();
     assert!(reader.is_closed());
+    assert_eq!(reader.fail(ErrorCode::Unknown), [], "it is over");
     let reader::Event::Send(message) = &events[0] else {
         panic!("{events:?}");
     };
@@ -242,7 +243,15 @@ fn a_reader_with_ranging_has_the_ranging_key_released_first() {
                 reader::Event::Authenticated(_) => {
                     let state = ReaderState::Secured;
                     let asked = reader.complete(state, Reporting::None).unwrap();
-                    assert_eq!(asked.len(), 1, "EXCHANGE comes first");
+                    let [reader::Event::Send(exchange)] = &asked[..] else {
+                        panic!("EXCHANGE comes first: {asked:?}");
+                    };
+                    let asks = ExchangeCommand {
+                        ranging_key: true,
+                        ..ExchangeCommand::default()
+                    };
+                    // Message and APDU around it, and the tag behind it.
+                    assert_eq!(exchange.len(), 4 + 5 + asks.encode().len() + 16 + 1);
                     answers.extend(asked);
                 }
                 reader::Event::Completed => {}

@@ -413,3 +413,26 @@ impl Session {
         events
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{RingEntropy, Secret};
+    use crate::identifier::ReaderIdentifier;
+    use crate::reader::ReaderKey;
+
+    #[test]
+    fn what_is_supplementary_is_passed_over_once_the_device_is_known() {
+        let entropy = RingEntropy::new();
+        let key = entropy.ephemeral().unwrap().public_key();
+        let name = ReaderIdentifier::new([0xaa; 16], [0xbb; 16]);
+        let config = ReaderConfig::new(name, ReaderKey::Direct(key));
+        let mut session = Session::new(config, &entropy).unwrap();
+        let keys = || [Secret::new([1; 32]), Secret::new([2; 32])];
+        session.channel = Some(Channel::of_reader(keys()));
+        let mut device = Channel::of_device(keys());
+        let message = device.seal_message(Protocol::Supplementary, 0, b"more");
+        assert_eq!(session.on_message(&message.unwrap()), []);
+        assert!(!session.is_closed());
+    }
+}
