@@ -5,13 +5,15 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aliro::channel::TAG_LENGTH;
-use aliro::command::{ReaderStatus, Signaling, ins};
-use aliro::crypto::{RingEntropy, Secret};
+use aliro::command::{Policy, ReaderStatus, Signaling, StatusWord, ins};
+use aliro::crypto::{PublicKey, RingEntropy, Secret};
 use aliro::device::{self, Disclosure, Memory as _};
-use aliro::identifier::Interface;
+use aliro::identifier::{Interface, ReaderIdentifier};
 use aliro::reader::{self, Memory as _, Phase};
+use common::tool::ToolReader;
 use common::{Field, FieldSeen, Installation, Key, faithful, untouched};
 
 struct Memories {
@@ -227,7 +229,7 @@ fn a_policy_that_asks_the_user_is_never_fast() {
     memories.field(&installation).run(untouched);
     let mut config = installation.reader_config();
     config.interface = Interface::NFC;
-    config.policy = aliro::command::Policy::ForceUserAuthentication;
+    config.policy = Policy::ForceUserAuthentication;
     let terminal =
         reader::Terminal::new(config, Some(memories.reader.clone()), &RingEntropy).unwrap();
     let card = installation.card(Some(memories.device.clone()));
@@ -237,7 +239,7 @@ fn a_policy_that_asks_the_user_is_never_fast() {
     let recalled = memories.device.recall(
         &installation.credential.public(),
         &installation.identifier,
-        aliro::command::Policy::ForceUserAuthentication,
+        Policy::ForceUserAuthentication,
     );
     assert!(recalled.is_none());
 }
@@ -280,6 +282,36 @@ fn private_carriers_have_it_and_the_keyless_flow_over_ble_has_not() {
             };
             assert_eq!(phase, expected);
         }
+    }
+}
+
+/// A memory that says whether it was asked.
+#[derive(Default)]
+struct Asked(AtomicBool);
+
+impl device::Memory for Asked {
+    fn recall(&self, _: &PublicKey, _: &ReaderIdentifier, _: Policy) -> Option<device::Remembered> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn remember(&self, _: &PublicKey, _: &ReaderIdentifier, _: device::Remembered) {}
+}
+
+#[test]
+fn a_reader_that_asks_for_it_in_the_keyless_flow_over_ble_all_the_same_is_a_stranger() {
+    let installation = without_documents();
+    for (interface, recalls) in [(PRIVATE, true), (Interface::BLE, false)] {
+        let memory = Arc::new(Asked::default());
+        let mut config = installation.device_config();
+        config.interface = interface;
+        let device = device::Session::with_memory(config, memory.clone(), &RingEntropy).unwrap();
+        let mut tool = ToolReader::over_messages(&installation, device, interface);
+        tool.select();
+        let auth0 = tool.auth0_command(true);
+        let data = auth0.encode();
+        assert_eq!(tool.auth0_with(auth0, data).status, StatusWord::OK);
+        assert_eq!(memory.0.load(Ordering::Relaxed), recalls, "{interface:?}");
     }
 }
 

@@ -39,7 +39,6 @@ fn refuse_after_documents(installation: &Installation) -> (Vec<u8>, Option<devic
     });
     let events = reader.refuse(ReaderStatus::INVALID_ACCESS_RIGHTS).unwrap();
     assert!(reader.is_closed());
-    assert_eq!(reader.fail(ErrorCode::Unknown), [], "it is over");
     let reader::Event::Send(message) = &events[0] else {
         panic!("{events:?}");
     };
@@ -173,6 +172,36 @@ fn while_the_devices_caller_looks_for_documents_no_time_runs_and_nothing_is_comp
     assert!(!device.is_closed());
     let malformed = device::Event::Failed(device::Failure::Malformed);
     assert!(device.on_message(&completed.unwrap()).contains(&malformed));
+}
+
+#[test]
+fn whoever_gives_up_says_so_once() {
+    let installation = Installation::new();
+    let common::Pair {
+        mut reader,
+        mut device,
+        ..
+    } = installation.pair();
+    device.start_rke().unwrap();
+    let told = vec![2, 0, 0, 3, 1, 1, 1];
+    assert_eq!(
+        reader.fail(ErrorCode::ResourceUnavailable),
+        [
+            reader::Event::Send(told.clone()),
+            reader::Event::Failed(reader::Failure::Local),
+            reader::Event::Closed
+        ]
+    );
+    assert_eq!(
+        device.fail(ErrorCode::ResourceUnavailable),
+        [
+            device::Event::Send(told),
+            device::Event::Failed(device::Failure::Local),
+            device::Event::Closed
+        ]
+    );
+    assert_eq!(reader.fail(ErrorCode::ResourceUnavailable), []);
+    assert_eq!(device.fail(ErrorCode::ResourceUnavailable), []);
 }
 
 #[test]
