@@ -4,9 +4,9 @@
 mod common;
 
 use aliro::apdu::{Command, Exchange, Progress};
-use aliro::command::{ReaderStatus, StatusWord, ins, session_data};
+use aliro::command::{ExchangeCommand, ReaderStatus, Signaling, StatusWord, ins, session_data};
 use aliro::device::CardEvent;
-use aliro::reader;
+use aliro::reader::{self, TerminalEvent};
 use common::tool::{Device, ToolReader};
 use common::{Installation, Way, untouched};
 
@@ -142,4 +142,35 @@ fn a_card_whose_caller_does_not_know_the_door_refuses() {
     assert!(card.abort().unwrap().contains(&refused));
     assert!(card.abort().is_err(), "once");
     tool.ended();
+}
+
+/// A terminal that knows a card which wants SELECT before documents.
+fn acquainted(installation: &Installation) -> reader::Terminal {
+    let mut tool = ToolReader::new(installation, installation.card(None));
+    tool.disclosure.signaling = Signaling::SELECT_STEP_UP;
+    let mut terminal = installation.terminal(None);
+    let mut events = terminal.start().unwrap();
+    loop {
+        events = match events.pop().unwrap() {
+            TerminalEvent::Send(apdu) => terminal.on_apdu(&tool.apdu(&apdu)),
+            TerminalEvent::Sign(message) => {
+                terminal.signed(installation.reader.sign(&message)).unwrap()
+            }
+            TerminalEvent::Authenticated(_) => return terminal,
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+#[test]
+fn while_a_command_is_out_a_terminal_begins_no_other() {
+    let installation = Installation::new();
+    let exchange = ExchangeCommand::default();
+    let mut terminal = acquainted(&installation);
+    assert_eq!(terminal.request_documents(b"request").unwrap().len(), 1);
+    assert!(terminal.exchange(&exchange).is_err());
+    assert!(terminal.finish(ReaderStatus::UNSECURED).is_err());
+    let mut terminal = acquainted(&installation);
+    assert_eq!(terminal.exchange(&exchange).unwrap().len(), 1);
+    assert!(terminal.request_documents(b"request").is_err());
 }
