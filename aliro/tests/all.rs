@@ -12,6 +12,8 @@ mod certification_documents;
 mod certification_reader;
 #[path = "device_refusals.rs"]
 mod device_refusals;
+#[path = "document_properties.rs"]
+mod document_properties;
 #[path = "document_refusals.rs"]
 mod document_refusals;
 #[path = "document_shapes.rs"]

@@ -64,6 +64,7 @@ fn up_to(
     } = installation.pair();
     let mut to_reader = device.start_rke().unwrap();
     loop {
+        assert!(!to_reader.is_empty(), "what is waited for does not come");
         let mut to_device = Vec::new();
         for event in std::mem::take(&mut to_reader) {
             match event {
