@@ -127,7 +127,11 @@ impl Load {
                 worker
             });
         }
-        let done = done.await;
+        let done = tokio::select! {
+            done = done => done,
+            // Nobody stops before: it failed, and the test with it.
+            Some(ended) = working.join_next() => panic!("{:?}", ended.map(drop)),
+        };
         stop.send_replace(true);
         self.workers = working.join_all().await;
         done
