@@ -3,8 +3,9 @@
 
 use ::http::Method;
 use chrono::{DateTime, Utc};
-use latchkey_protocol::api::doors::{CarriedDoorState, CarriedLog};
+use latchkey_protocol::api::doors::{CarriedDoorState, CarriedList, CarriedLog};
 use latchkey_protocol::api::problem::{Problem, ProblemType};
+use latchkey_protocol::api::sync::RevocationEntity;
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::ids::{DoorId, Generation, KeyId, PropertyId};
 use latchkey_protocol::private::LogParcel;
@@ -55,12 +56,17 @@ pub enum Action {
         /// Up to which entry.
         up_to: u64,
     },
+    /// Hand over the list of before a new epoch.
+    CarryList,
 }
 
 impl Action {
-    /// Whether it was carried for a door: nobody waits for an answer.
+    /// Whether it was carried for a door or the portal itself: nobody waits for an answer.
     fn is_carried(&self) -> bool {
-        matches!(self, Self::CarryDoorState(_) | Self::CarryLog { .. })
+        matches!(
+            self,
+            Self::CarryDoorState(_) | Self::CarryLog { .. } | Self::CarryList
+        )
     }
 }
 
@@ -197,6 +203,30 @@ pub(crate) fn keep_log(
     };
     keep(context, at.property, write)?;
     context.something_waits.notify_waiters();
+    Ok(())
+}
+
+/// Keeps the list that this phone held before the portal began a new epoch: a restored portal may have forgotten it.
+pub(crate) fn keep_list(
+    tx: &Tx<'_>,
+    portal: &PortalClient,
+    property: PropertyId,
+    list: RevocationEntity,
+) -> Result<(), Error> {
+    let body = CarriedList {
+        document: list.document,
+    };
+    let record = OutboxRecord {
+        property,
+        method: Method::POST.to_string(),
+        path: format!("/v1/properties/{property}/revocation-lists"),
+        body: json(&body)?,
+        idempotency_key: portal.idempotency_key(),
+        action: Action::CarryList,
+        made_at: portal.clock.now(),
+        state: OutboxState::Waiting,
+    };
+    tx.push_outbox(portal.id, &record)?;
     Ok(())
 }
 

@@ -202,7 +202,7 @@ fn apply(
         tx.mark_entities_stale(property)?;
     }
     for change in &page.changes {
-        apply_change(tx, property, change)?;
+        apply_change(tx, portal, property, change)?;
     }
     tx.put_cursor(property, portal.id, Some(&page.cursor))?;
     let stale = match page.more {
@@ -226,7 +226,12 @@ fn ends_doors(kind: EntityKind) -> bool {
     matches!(kind, Door | Grant | Key | Revocation)
 }
 
-fn apply_change(tx: &Tx<'_>, property: PropertyId, change: &Change) -> Result<(), Error> {
+fn apply_change(
+    tx: &Tx<'_>,
+    portal: &PortalClient,
+    property: PropertyId,
+    change: &Change,
+) -> Result<(), Error> {
     let Some(value) = &change.value else {
         return Ok(tx.delete_entity(property, change.kind, &change.id)?);
     };
@@ -240,14 +245,21 @@ fn apply_change(tx: &Tx<'_>, property: PropertyId, change: &Change) -> Result<()
     let value = match value {
         Entity::Property(new) => Entity::Property(Box::new(pinned(tx, property, new)?)),
         Entity::Revocation(new) => {
-            let held = tx.entity(property, change.kind, &change.id)?;
-            if let Some(Entity::Revocation(held)) = held
-                && (new.epoch, new.version) < (held.epoch, held.version)
-            {
-                tracing::warn!(%property, "the portal's revocation list is older than ours");
-                Entity::Revocation(held)
-            } else {
-                value.clone()
+            let held = match tx.entity(property, change.kind, &change.id)? {
+                Some(Entity::Revocation(held)) => Some(held),
+                _ => None,
+            };
+            match held {
+                Some(held) if (new.epoch, new.version) < (held.epoch, held.version) => {
+                    tracing::warn!(%property, "the portal's revocation list is older than ours");
+                    Entity::Revocation(held)
+                }
+                Some(held) if new.epoch > held.epoch => {
+                    // The portal was restored: perhaps from a backup that knows less.
+                    outbox::keep_list(tx, portal, property, held)?;
+                    value.clone()
+                }
+                _ => value.clone(),
             }
         }
         other => other.clone(),

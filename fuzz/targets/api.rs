@@ -4,7 +4,7 @@
 use latchkey_protocol::api::auth::{
     RefreshRequest, RegisterCredential, SignInConfirm, SignInRequest,
 };
-use latchkey_protocol::api::doors::{CarriedDoorState, InstallController, NewDoor};
+use latchkey_protocol::api::doors::{CarriedDoorState, CarriedList, InstallController, NewDoor};
 use latchkey_protocol::api::keys::KeyDraft;
 use latchkey_protocol::api::links::{BindLink, GuestPass, PreviewLink};
 use latchkey_protocol::api::people::NewPerson;
@@ -21,6 +21,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     both_ways::<NewDoor>(text);
     both_ways::<InstallController>(text);
     both_ways::<CarriedDoorState>(text);
+    both_ways::<CarriedList>(text);
     both_ways::<KeyDraft>(text);
     both_ways::<NewPerson>(text);
     both_ways::<PreviewLink>(text);

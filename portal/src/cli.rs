@@ -1,4 +1,4 @@
-//! The program: `latchkey-portal serve`, `latchkey-portal property create`.
+//! The program: `latchkey-portal serve`, `latchkey-portal property create` and what else its operator needs.
 
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use latchkey_env::{SharedClock, SharedRandom, SystemClock, SystemRandom};
+use latchkey_protocol::ids::PropertyId;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
@@ -144,6 +145,23 @@ pub enum PropertyCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Go on after the database was restored from a backup.
+    ///
+    /// A restored database has forgotten what was signed after the backup, and its portal issues nothing. Stop all
+    /// instances, run this once, start them again. The signer begins a new epoch, and all that was ever withdrawn stays
+    /// withdrawn: by the list that the signer keeps outside the database, and those that doors and phones hand over.
+    /// Keys that were withdrawn or narrowed after the backup are named: issue anew what should be. Keys that were issued
+    /// after it are gone from the database; phones drop them. Counted keys get no new uses until every door has said
+    /// what it holds, or staff have written it off. The signer's folder must be the one from before: never restore it
+    /// together with the database.
+    BeginEpoch {
+        /// Only this property; may be given more than once. Without it: all.
+        #[arg(long, value_name = "ID")]
+        property: Vec<PropertyId>,
+        /// Where its data are.
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// Runs the program to its end.
@@ -160,6 +178,9 @@ pub fn run(args: Args) -> ExitCode {
         match args.command {
             Command::Serve(args) => serve(*args).await,
             Command::Property(PropertyCommand::Create { from, place }) => create(from, place).await,
+            Command::Property(PropertyCommand::BeginEpoch { property, place }) => {
+                begin_epoch(&property, place).await
+            }
             Command::Audit(place) => audit(place).await,
         }
     });
@@ -226,6 +247,25 @@ async fn create(from: PathBuf, place: Place) -> anyhow::Result<()> {
         "property {} ({}): {} doors, {} people, {} keys; sign in as {}",
         made.property, made.name, made.doors, made.people, made.keys, made.owner
     ));
+    Ok(())
+}
+
+async fn begin_epoch(only: &[PropertyId], place: Place) -> anyhow::Result<()> {
+    let (clock, random) = system();
+    let database = place.database()?;
+    for begun in crate::begin_epochs(&place.data, &database, only, clock, random).await? {
+        say(&format!(
+            "property {} ({}): epoch {} has begun",
+            begun.property, begun.name, begun.epoch
+        ));
+        for key in begun.lost {
+            let what = match key.withdrawn {
+                true => "withdrawn, as it was (or narrowed) after the backup",
+                false => "taken from some of its holders, as it was (or narrowed) after the backup",
+            };
+            say(&format!("  key {:?}: {what}", key.name));
+        }
+    }
     Ok(())
 }
 

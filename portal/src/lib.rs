@@ -8,6 +8,7 @@
 mod app;
 mod audit_check;
 pub mod auth;
+mod begin_epoch;
 pub mod cli;
 pub mod cursor;
 mod door_socket;
@@ -37,6 +38,7 @@ pub mod told {
 }
 
 pub use audit_check::{AuditChain, audit_chains};
+pub use begin_epoch::{BegunEpoch, LostKey, begin_epochs};
 pub use notify::{Mail, MailRoute, Mailbox};
 pub use property_create::{CreateError, Created, create_property};
 pub use running::{Config, Portal, StartError, Tls};

@@ -138,7 +138,7 @@ fn make(
         issuer_key: *keys.issuer.as_bytes(),
         reader_ca_key: *keys.reader_ca.as_bytes(),
     };
-    let epoch = tools.signer.epoch(id).map_err(Fault::from)?;
+    let epoch = tools.signer.standing(id).map_err(Fault::from)?.epoch;
     property::insert(tx, &record, epoch, tools.now())?;
     change::tell(
         tx,

@@ -22,7 +22,7 @@ use crate::door_socket::{Hub, news};
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::instances;
-use crate::issue::{bundles, renewal, revocations, statements};
+use crate::issue::{epoch, renewal, revocations, statements};
 use crate::listen::{self, TlsError};
 use crate::lock_sync;
 use crate::metrics::Metrics;
@@ -285,6 +285,21 @@ fn public_url(given: Option<Url>, addr: SocketAddr, tls: bool) -> Result<Url, St
 async fn begin(app: &Shared) -> Result<(), Fault> {
     instances::enter(app).await?;
     for id in properties(app).await? {
+        match is_behind(app, id).await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::error!(
+                    property = %id,
+                    "the database is older than what the signer has given out: it was restored from a backup. Nothing is \
+                     issued for this property until a new epoch is begun: stop the portal and run \
+                     `latchkey-portal property begin-epoch`"
+                );
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(property = %id, %error, "a property's signer does not answer")
+            }
+        }
         if let Err(error) = lock_sync::begin(app, id).await {
             tracing::error!(property = %id, %error, "a property's doors were told of no log key");
         }
@@ -294,6 +309,12 @@ async fn begin(app: &Shared) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+async fn is_behind(app: &Shared, id: PropertyId) -> Result<bool, Fault> {
+    let tools = app.tools.clone();
+    let look = move |tx: &mut dyn Tx| epoch::is_behind(tx, &tools, id);
+    app.store.write(id, look).await
 }
 
 /// Renews and forgets, now and then.
@@ -333,9 +354,10 @@ async fn round_at(app: &Shared, id: PropertyId) -> Result<(), Fault> {
     app.store
         .write(id, move |tx| event::forget_news(tx, id, now))
         .await?;
+    let tools = app.tools.clone();
     let settled = app
         .store
-        .write(id, move |tx| uses::settle_over(tx, id, now))
+        .write(id, move |tx| uses::settle_over(tx, &tools, id))
         .await;
     if let Err(error) = settled {
         tracing::error!(property = %id, %error, "what is left of keys that are over could not be taken back");
@@ -377,7 +399,13 @@ async fn confirm_all(app: Shared, mut wakes: Listening) {
     loop {
         let wake = tokio::select! {
             wake = wakes.next() => wake,
-            () = app.closed() => return,
+            () = app.closed() => {
+                // What is committed by now is not left for the next start: there may be another database by then.
+                if let Err(error) = confirm_everywhere(&app).await {
+                    tracing::error!(%error, "committed numbers could not be confirmed to the signer");
+                }
+                return;
+            }
         };
         let outcome = match wake {
             Some(Wake::Issued(id)) => confirm_for_all(&app, id).await,
@@ -408,68 +436,56 @@ async fn properties(app: &Shared) -> Result<Vec<PropertyId>, Fault> {
 
 /// What is for all doors.
 async fn confirm_for_all(app: &Shared, id: PropertyId) -> Result<(), Fault> {
-    let tools = app.tools.clone();
-    app.store
-        .read(move |tx| {
-            let epoch = tools.signer.epoch(id)?;
-            confirm_series(tx, &tools, id, epoch, Addressee::All)?;
-            confirm_list(tx, &tools, id, epoch)
-        })
-        .await
+    confirm_some(app, id, move |tx, epoch| {
+        let number = statements::last_number(tx, id, Addressee::All, epoch)?;
+        Ok(vec![(Series::Statements(Addressee::All), number)])
+    })
+    .await
 }
 
 /// What is for one.
 async fn confirm_for(app: &Shared, id: PropertyId, door: DoorId) -> Result<(), Fault> {
-    let tools = app.tools.clone();
-    app.store
-        .read(move |tx| {
-            let epoch = tools.signer.epoch(id)?;
-            confirm_series(tx, &tools, id, epoch, Addressee::Door(door))?;
-            match bundles::number(tx, id, door, epoch)? {
-                Some(number) => confirm_one(&tools, id, Series::Bundles(door), number),
-                None => Ok(()),
-            }
-        })
-        .await
-}
-
-fn confirm_series(
-    tx: &mut dyn Tx,
-    tools: &Tools,
-    id: PropertyId,
-    epoch: u32,
-    addressee: Addressee,
-) -> Result<(), Fault> {
-    let number = statements::last_number(tx, id, addressee, epoch)?;
-    confirm_one(tools, id, Series::Statements(addressee), number)
-}
-
-fn confirm_list(tx: &mut dyn Tx, tools: &Tools, id: PropertyId, epoch: u32) -> Result<(), Fault> {
-    let list = revocations::number(tx, id)?;
-    if list.epoch == epoch {
-        confirm_one(tools, id, Series::Lists, list.version)?;
-    }
-    Ok(())
+    confirm_some(app, id, move |tx, epoch| {
+        epoch::committed_for(tx, id, door, epoch)
+    })
+    .await
 }
 
 async fn confirm(app: &Shared, id: PropertyId) -> Result<(), Fault> {
+    confirm_some(app, id, move |tx, epoch| epoch::committed(tx, id, epoch)).await
+}
+
+/// Tells the signer of the newest list, and of those of these numbers that it has not heard of.
+async fn confirm_some(
+    app: &Shared,
+    id: PropertyId,
+    committed: impl FnOnce(&mut dyn Tx, u32) -> Result<Vec<(Series, u64)>, StoreError>
+    + Clone
+    + Send
+    + 'static,
+) -> Result<(), Fault> {
     let tools = app.tools.clone();
     // A reader sees committed numbers only.
     app.store
         .read(move |tx| {
-            let epoch = tools.signer.epoch(id)?;
-            for (addressee, number) in statements::all_series(tx, id, epoch)? {
-                confirm_one(&tools, id, Series::Statements(addressee), number)?;
+            let standing = tools.signer.standing(id)?;
+            if property::epoch(tx, id)? != standing.epoch {
+                return Ok(());
             }
-            confirm_list(tx, &tools, id, epoch)?;
-            for (door, number) in bundles::numbers(tx, id, epoch)? {
-                confirm_one(&tools, id, Series::Bundles(door), number)?;
+            for (series, number) in committed(tx, standing.epoch)? {
+                if number > standing.given_out(series) {
+                    tools.signer.confirm(id, series, number)?;
+                }
+            }
+            let list = revocations::number(tx, id)?;
+            let is_news = list.version > standing.given_out(Series::Lists) || !standing.keeps_list;
+            if list.epoch == standing.epoch
+                && is_news
+                && let Some(list) = revocations::newest(tx, id)?
+            {
+                tools.signer.keep_list(id, &list.document.0)?;
             }
             Ok(())
         })
         .await
-}
-
-fn confirm_one(tools: &Tools, id: PropertyId, series: Series, number: u64) -> Result<(), Fault> {
-    Ok(tools.signer.confirm(id, series, number)?)
 }

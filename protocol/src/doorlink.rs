@@ -13,7 +13,10 @@ use crate::rules::Reason;
 use crate::uses::Ceiling;
 
 /// Versions of this conversation that this code speaks, newest first.
-pub const VERSIONS: &[u16] = &[1];
+pub const VERSIONS: &[u16] = &[2, 1];
+
+/// The first version with [`FromDoor::List`].
+pub const WITH_LISTS: u16 = 2;
 
 /// Most ceilings of one message.
 pub const MOST_CEILINGS: usize = 100;
@@ -155,6 +158,12 @@ pub enum FromDoor {
     Events {
         /// Those that the portal has not yet said it keeps.
         events: Vec<DoorEvent>,
+    },
+    /// A revocation list that the door obeys beside the portal's newest, which does not answer for it: the portal was
+    /// restored from a backup, and has forgotten it. Since version 2.
+    List {
+        /// The Revocation Document.
+        document: Base64,
     },
     /// Bytes for the phone.
     RelayData {

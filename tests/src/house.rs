@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,7 +15,8 @@ use latchkey_door::wait_for_installer;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_env::{OffsetClock, SharedRandom, SystemClock, SystemRandom, sleep};
 use latchkey_portal::{
-    Config, Database, MailRoute, Mailbox, Portal, create_property, property_file,
+    BegunEpoch, Config, Database, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
+    create_property, property_file,
 };
 use latchkey_protocol::api::doors::{Door, InstallController};
 use latchkey_protocol::bytes::Base64;
@@ -35,10 +36,21 @@ pub struct House {
     /// Its clock.
     pub time: Time,
     dir: TempDir,
+    /// The portal's data folder.
+    data: Mutex<PathBuf>,
     mailbox: Mailbox,
     database: Database,
     /// Where the tests run on PostgreSQL.
     fresh: Option<Fresh>,
+}
+
+/// What was backed up of a portal: its database alone.
+#[derive(Debug)]
+pub enum Backup {
+    /// SQLite's file.
+    File(PathBuf),
+    /// The name of a database on the same server.
+    Database(String),
 }
 
 impl House {
@@ -62,17 +74,25 @@ impl House {
         Ok(Self {
             time,
             dir,
+            data: Mutex::new(data),
             mailbox: Mailbox::new(),
             database,
             fresh,
         })
     }
 
-    /// Where everything is kept: `portal`, a folder for each door's name, and one for each person's
+    /// Where everything is kept: `portal` at first, a folder for each door's name, and one for each person's
     /// address.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The portal's data folder; its signer's is in it.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        let data = self.data.lock();
+        data.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The address of its PostgreSQL, where the tests run on one.
@@ -89,7 +109,7 @@ impl House {
         if let Some(fresh) = &self.fresh {
             return Ok(fresh.bytes(query));
         }
-        let database = rusqlite::Connection::open(self.path().join("portal/portal.db"))?;
+        let database = rusqlite::Connection::open(self.data().join("portal.db"))?;
         let mut query = database.prepare(query)?;
         let rows = query.query_map([], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -100,10 +120,18 @@ impl House {
     /// # Errors
     /// When it does not start.
     pub async fn portal(&self) -> Result<Portal> {
+        self.portal_at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Starts its portal where one was before.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn portal_at(&self, listen: SocketAddr) -> Result<Portal> {
         let config = Config {
-            data: self.path().join("portal"),
+            data: self.data(),
             database: self.database.clone(),
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen,
             public_url: None,
             tls: None,
             trusted_proxies: Vec::new(),
@@ -112,6 +140,77 @@ impl House {
             random: random(),
         };
         Ok(Portal::start(config).await?)
+    }
+
+    /// Takes a backup of the portal's database, and of nothing else. The portal does not run.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn back_up(&self) -> Result<Backup> {
+        let Some(fresh) = &self.fresh else {
+            let file = self.path().join("backup.db");
+            let database = rusqlite::Connection::open(self.data().join("portal.db"))?;
+            database.execute("VACUUM INTO ?1", [file.to_str().context("a path")?])?;
+            return Ok(Backup::File(file));
+        };
+        let name = format!("{}_backup", fresh.name());
+        // Sessions that are just ending would keep it from being copied.
+        fresh.administer(format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'",
+            fresh.name()
+        ));
+        fresh.administer(format!("CREATE DATABASE {name} TEMPLATE {}", fresh.name()));
+        Ok(Backup::Database(name))
+    }
+
+    /// Goes on from a backup of the database, as on a new machine; the signer's folder is the one from before. The portal
+    /// does not run.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn restore(&self, backup: &Backup) -> Result<()> {
+        match (backup, &self.fresh) {
+            (Backup::File(file), None) => {
+                let data = tempfile::tempdir_in(self.path())?.keep();
+                std::fs::copy(file, data.join("portal.db"))?;
+                std::fs::rename(self.data().join("signer"), data.join("signer"))?;
+                *self.data.lock().unwrap_or_else(PoisonError::into_inner) = data;
+            }
+            (Backup::Database(backup), Some(fresh)) => {
+                let name = fresh.name();
+                fresh.administer(format!("DROP DATABASE {name} WITH (FORCE)"));
+                fresh.administer(format!("CREATE DATABASE {name} TEMPLATE {backup}"));
+            }
+            _ => bail!("a backup of another kind of database"),
+        }
+        Ok(())
+    }
+
+    /// Removes a backup that is a database of its own.
+    pub fn forget(&self, backup: Backup) {
+        if let (Backup::Database(backup), Some(fresh)) = (backup, &self.fresh) {
+            fresh.administer(format!("DROP DATABASE {backup}"));
+        }
+    }
+
+    /// Begins a new epoch, as the operator does after a restore.
+    ///
+    /// # Errors
+    /// When database or signer refuse it.
+    pub async fn begin_epoch(&self) -> Result<BegunEpoch> {
+        let data = self.data();
+        let begun = begin_epochs(&data, &self.database, &[], self.time.shared(), random());
+        begun.await?.pop().context("it has a property")
+    }
+
+    /// The first number at which the audit chain is broken.
+    ///
+    /// # Errors
+    /// When the database does not open.
+    pub async fn audit_breaks(&self) -> Result<Option<i64>> {
+        let data = self.data();
+        let chains = audit_chains(&data, &self.database, self.time.shared(), random()).await?;
+        Ok(chains.iter().find_map(|chain| chain.broken_at))
     }
 
     /// A phone that nobody is signed in on yet; its own clock is wrong by this much.

@@ -80,6 +80,38 @@ impl Scene {
         })
     }
 
+    /// Stops the portal, does something to its files, and starts it again where it was.
+    ///
+    /// # Errors
+    /// When that fails, or the portal does not start.
+    pub async fn restarted(self, between: impl AsyncFnOnce(&House) -> Result<()>) -> Result<Self> {
+        let Self {
+            house,
+            portal,
+            olga,
+            desk,
+        } = self;
+        let addr = portal.addr();
+        portal.shutdown().await;
+        between(&house).await?;
+        let portal = house.portal_at(addr).await?;
+        Ok(Self {
+            house,
+            portal,
+            olga,
+            desk,
+        })
+    }
+
+    /// Waits until the portal has this door's line.
+    ///
+    /// # Errors
+    /// When a sync fails.
+    pub async fn connected(&self, name: &str) -> Result<()> {
+        let is_connected = |_: &Phone| door(&self.desk, name).is_ok_and(|door| door.connected);
+        Ok(until(&self.olga, is_connected).await?)
+    }
+
     /// Puts a controller with a network into service, and waits until the portal has it.
     ///
     /// # Errors
@@ -87,8 +119,7 @@ impl Scene {
     pub async fn online(&self, name: &str) -> Result<Gate> {
         let gate = self.house.online(self.portal.addr(), &self.desk, name);
         let gate = gate.await?;
-        let is_connected = |_: &Phone| door(&self.desk, name).is_ok_and(|door| door.connected);
-        until(&self.olga, is_connected).await?;
+        self.connected(name).await?;
         Ok(gate)
     }
 

@@ -127,6 +127,7 @@ fn action(action: &Action) -> String {
         Action::AddDoor(name) => format!("add the door {name:?}"),
         Action::InstallController(_) => "put a controller into service".to_owned(),
         Action::CarryDoorState(_) => "hand over a door's signed state".to_owned(),
+        Action::CarryList => "hand over the revocation list of before a restore".to_owned(),
         Action::CarryLog { .. } => "hand over a part of a door's log".to_owned(),
         _ => "something newer than this program".to_owned(),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use latchkey_protocol::clock::DoorClock;
 use latchkey_protocol::commissioning::Package;
-use latchkey_protocol::doorstate::StatementNumbers;
+use latchkey_protocol::doorstate::{ListNumber, StatementNumbers};
 use latchkey_protocol::ids::PassId;
 use latchkey_protocol::pass::SignedPass;
 use latchkey_protocol::private::Page;
@@ -58,6 +58,15 @@ impl Door {
             Ok(())
         })
         .await
+    }
+
+    /// The lists that it obeys beside the newest: of before a restore of the portal, which has to hear of them.
+    pub(crate) fn lists_beside(&self) -> Vec<(ListNumber, Vec<u8>)> {
+        let inner = self.lock();
+        let beside = inner.knowledge.revoked.lists().iter().skip(1);
+        beside
+            .map(|list| (list.number(), list.document().to_vec()))
+            .collect()
     }
 
     /// Takes a page of a list that a phone brings; the last one that was missing makes it whole.

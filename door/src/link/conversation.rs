@@ -1,6 +1,6 @@
 //! One connection to the portal, from its challenge to its end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use latchkey_env::ticks;
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::code::IssueTime;
-use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS};
+use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS, WITH_LISTS};
+use latchkey_protocol::doorstate::ListNumber;
 use latchkey_protocol::rules::Reason;
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
@@ -80,6 +81,8 @@ pub(super) async fn run(
         state_told: None,
         leases_told: 0,
         events_sent: 0,
+        version: 0,
+        lists_told: BTreeSet::new(),
         time_open: false,
         silent_beats: 0,
     };
@@ -109,6 +112,10 @@ struct Conversation {
     leases_told: u64,
     /// The last event that it has carried.
     events_sent: u64,
+    /// The version that both speak.
+    version: u16,
+    /// Lists that it has handed over.
+    lists_told: BTreeSet<ListNumber>,
     /// Whether the last question for the time waits for its answer.
     time_open: bool,
     silent_beats: u32,
@@ -135,6 +142,7 @@ impl Conversation {
                         // The state comes first: the portal answers it with what is missing.
                         let now = *news.borrow_and_update();
                         self.tell(now).await?;
+                        self.tell_lists().await?;
                         self.ask_time().await?;
                     }
                 }
@@ -182,6 +190,7 @@ impl Conversation {
             }
             FromPortal::Revocation { document } => {
                 self.door.take_revocation(document.0).await?;
+                self.tell_lists().await?;
             }
             FromPortal::Time { answer } => {
                 // What does not answer the question is asked again at the next beat.
@@ -224,6 +233,7 @@ impl Conversation {
             return Err(Why::Protocol("welcome"));
         }
         self.signed_in = true;
+        self.version = version;
         self.door.report(Report::Portal {
             door: self.door.id(),
             connected: true,
@@ -258,6 +268,20 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// Hands over the lists that the portal's newest does not answer for.
+    async fn tell_lists(&mut self) -> Result<(), Why> {
+        if self.version < WITH_LISTS {
+            return Ok(());
+        }
+        for (number, document) in self.door.lists_beside() {
+            if self.lists_told.insert(number) {
+                let document = Base64(document);
+                self.send(&FromDoor::List { document }).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends the next events; what the portal has not kept goes again on the next connection.

@@ -14,6 +14,7 @@ use super::uses::Uses;
 use super::{Gone, Goodbye, REPLACED, send, send_text};
 use crate::fault::Fault;
 use crate::http::Shared;
+use crate::issue::epoch;
 use crate::model::line::{self, Line};
 use crate::model::uses::Wanted;
 use crate::model::{code_check, controller, door_state, event};
@@ -292,6 +293,14 @@ impl Talk {
                     .await
                     .map_err(refused)?;
                 send(socket, &FromPortal::EventsKept { up_to }).await?;
+            }
+            FromDoor::List { document } => {
+                let take =
+                    move |tx: &mut dyn Tx| epoch::list_came(tx, &tools, property, &document.0);
+                if let Err(error) = self.app.store.write(property, take).await {
+                    // The door obeys it all the same, and hands it over on its next line.
+                    tracing::error!(%error, "a door's list could not be taken");
+                }
             }
             FromDoor::RelayData { channel, bytes } => self.line.relay_data(channel, bytes.0),
             FromDoor::RelayClose { channel } => self.line.relay_close(channel),

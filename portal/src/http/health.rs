@@ -6,7 +6,9 @@ use http::header::CONTENT_TYPE;
 
 use super::{Problems, Shared};
 use crate::fault::Fault;
+use crate::issue::epoch;
 use crate::model::property;
+use crate::store::Tx;
 
 /// The process runs.
 #[utoipa::path(get, path = "/healthz", tag = "portal", responses((status = 200, description = "It runs")))]
@@ -14,7 +16,8 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The portal can do its work: its store answers, and its signer has every property's keys.
+/// The portal can do its work: its store answers, its signer has every property's keys, and none was restored from a
+/// backup without a new epoch.
 #[utoipa::path(get, path = "/readyz", tag = "portal",
     responses((status = 200, description = "It can work"), Problems))]
 pub(super) async fn readyz(State(app): State<Shared>) -> Result<&'static str, Fault> {
@@ -23,7 +26,9 @@ pub(super) async fn readyz(State(app): State<Shared>) -> Result<&'static str, Fa
         .read(|tx| property::all(tx).map_err(Fault::from))
         .await?;
     for property in properties {
-        app.tools.signer.epoch(property)?;
+        let tools = app.tools.clone();
+        let current = move |tx: &mut dyn Tx| epoch::current(tx, &tools, property);
+        app.store.write(property, current).await?;
     }
     Ok("ready\n")
 }

@@ -37,6 +37,7 @@ mod people_create;
 mod people_list;
 mod problems;
 mod property;
+mod revocation_lists;
 mod session_end;
 mod sign_in;
 mod sign_in_confirm;
@@ -101,6 +102,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(door_list::door_list, door_create::door_create))
         .routes(routes!(door_controllers::door_controllers))
         .routes(routes!(door_states::door_states))
+        .routes(routes!(revocation_lists::revocation_lists))
         .routes(routes!(door_logs::door_logs))
         .routes(routes!(door_time::door_time))
         .routes(routes!(

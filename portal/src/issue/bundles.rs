@@ -15,6 +15,7 @@ use latchkey_protocol::statement::{Addressee, SignedStatement};
 use latchkey_protocol::uses::Ceiling;
 use serde::{Deserialize, Serialize};
 
+use super::epoch;
 use super::pass_rows::{self, Record as Pass};
 use super::statements::as_i64;
 use super::{revocations, statements};
@@ -226,13 +227,12 @@ pub(crate) fn make(
     property: PropertyId,
     door: DoorId,
 ) -> Result<(), Fault> {
-    tx.lock_property(property)?;
+    let epoch = epoch::current(tx, tools, property)?;
     let Some(place) = place(tx, property, door)? else {
         return Ok(());
     };
     statements::must_be_named(tx, property)?;
     let now = tools.now();
-    let epoch = tools.signer.epoch(property)?;
     let told = Told::load(tx, property, epoch, now)?;
     let at = told.at(tx, property, &place)?;
     let last = Last::of(tx, property, door)?;

@@ -5,7 +5,7 @@ use latchkey_protocol::sealing::SealingKey;
 use latchkey_protocol::statement::{Addressee, Body};
 use ring::hmac;
 
-use super::statements;
+use super::{epoch, statements};
 use crate::fault::Fault;
 use crate::model::secrets;
 use crate::store::Tx;
@@ -39,7 +39,7 @@ pub(crate) fn publish_once(
     tools: &Tools,
     property: PropertyId,
 ) -> Result<(), Fault> {
-    let epoch = tools.signer.epoch(property)?;
+    let epoch = epoch::current(tx, tools, property)?;
     if statements::has_log_key(tx, property, epoch)? {
         return Ok(());
     }

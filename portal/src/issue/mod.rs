@@ -4,11 +4,13 @@
 pub(crate) mod bundles;
 pub(crate) mod documents;
 mod elements;
+pub(crate) mod epoch;
 pub(crate) mod grants;
 pub(crate) mod log_key;
 pub(crate) mod pass_rows;
 pub(crate) mod passes;
 pub(crate) mod renewal;
+mod returned;
 pub(crate) mod revocations;
 pub(crate) mod statements;
 
@@ -54,7 +56,7 @@ impl Round {
         tools: &Tools,
         property: PropertyId,
     ) -> Result<Self, Fault> {
-        tx.lock_property(property)?;
+        epoch::current(tx, tools, property)?;
         Ok(Self {
             tools: tools.clone(),
             property: property::load(tx, property)?,
@@ -138,6 +140,11 @@ impl Round {
         )?;
         self.revoked = true;
         Ok(())
+    }
+
+    /// A new list is due, whether anything is put on it or not.
+    fn list_anew(&mut self) {
+        self.revoked = true;
     }
 
     /// Signs the new list, when anything was revoked.

@@ -306,6 +306,24 @@ fn door_numbers(
         .map(Some)
 }
 
+/// States all passes that stand again: doors forget those of the epoch before.
+pub(super) fn state_again(round: &mut Round, tx: &mut dyn Tx) -> Result<(), Fault> {
+    let property = round.property.id;
+    tx.execute(
+        "UPDATE pass SET renew_at = 0 WHERE property = ?1 AND ended_at IS NULL AND renew_at < ?2",
+        params![property, NEVER],
+    )?;
+    let due = tx.query(
+        "SELECT id FROM pass WHERE property = ?1 AND ended_at IS NULL AND renew_at = 0
+         ORDER BY created_at, id",
+        params![property],
+    )?;
+    for row in due {
+        renew(round, tx, row.at(0)?)?;
+    }
+    Ok(())
+}
+
 /// Renews a pass that is due, and with it the others of its code key.
 pub(super) fn renew(round: &mut Round, tx: &mut dyn Tx, id: PassId) -> Result<(), Fault> {
     let property = round.property.id;

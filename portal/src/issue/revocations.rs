@@ -13,8 +13,8 @@ use latchkey_protocol::revocation::Revocations;
 use super::Round;
 use super::statements::as_i64;
 use crate::fault::Fault;
-use crate::model::audit;
 use crate::model::change::{self, Audience};
+use crate::model::{audit, property};
 use crate::signer::SignerError;
 use crate::store::{StoreError, Tx, Wake, params};
 
@@ -27,18 +27,18 @@ const ID: &str = "list";
 
 /// Signs a new list of all that stands revoked.
 pub(crate) fn publish(round: &Round, tx: &mut dyn Tx) -> Result<(), Fault> {
-    let (tools, property) = (&round.tools, round.property.id);
+    let (tools, id) = (&round.tools, round.property.id);
     let now = tools.now();
-    if any_over(tx, property, now)?
-        && let Some(shown) = shown_by_all(tx, property, now)?
+    if any_over(tx, id, now)?
+        && let Some(shown) = shown_by_all(tx, id, now)?
     {
-        take_off(tx, property, now, shown)?;
+        take_off(tx, id, now, shown)?;
     }
     let last = tx.first(
         "SELECT epoch, version, signed FROM revocation_list WHERE property = ?1",
-        params![property],
+        params![id],
     )?;
-    let epoch = tools.signer.epoch(property)?;
+    let epoch = property::epoch(tx, id)?;
     let (mut version, mut signed_after) = (0, None);
     if let Some(row) = last {
         signed_after = Some(row.at(2)?);
@@ -47,13 +47,13 @@ pub(crate) fn publish(round: &Round, tx: &mut dyn Tx) -> Result<(), Fault> {
         }
     }
     let (number, signed, document) = loop {
-        let list = standing(tx, property)?;
+        let list = standing(tx, id)?;
         let signed = tools
             .signer
-            .revocation_list(property, version + 1, list, signed_after);
+            .revocation_list(id, version + 1, list, signed_after);
         match signed {
             // A withdrawal is never refused for the sake of what is over by every clock that runs.
-            Err(SignerError::ListTooLong) if make_room(tx, property, now)? => {}
+            Err(SignerError::ListTooLong) if make_room(tx, id, now)? => {}
             signed => break signed?,
         }
     };
@@ -62,32 +62,40 @@ pub(crate) fn publish(round: &Round, tx: &mut dyn Tx) -> Result<(), Fault> {
          VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (property) DO UPDATE SET epoch = excluded.epoch, version = excluded.version,
              signed = excluded.signed, document = excluded.document",
-        params![
-            property,
-            number.epoch,
-            as_i64(number.version)?,
-            signed,
-            document
-        ],
+        params![id, number.epoch, as_i64(number.version)?, signed, document],
     )?;
     tx.execute(
         "UPDATE revoked SET epoch = ?2, version = ?3 WHERE property = ?1 AND version = 0",
-        params![property, number.epoch, as_i64(number.version)?],
+        params![id, number.epoch, as_i64(number.version)?],
     )?;
     tx.execute(
         "INSERT INTO list_signed (property, epoch, version, signed) VALUES (?1, ?2, ?3, ?4)",
-        params![property, number.epoch, as_i64(number.version)?, signed],
+        params![id, number.epoch, as_i64(number.version)?, signed],
     )?;
-    change::tell(tx, property, Audience::Everyone, EntityKind::Revocation, ID)?;
+    change::tell(tx, id, Audience::Everyone, EntityKind::Revocation, ID)?;
     let subject = format!("{}.{}", number.epoch, number.version);
-    audit::write(tx, tools, property, None, "sign.revocations", &subject)?;
-    tx.wake(Wake::Issued(property));
+    audit::write(tx, tools, id, None, "sign.revocations", &subject)?;
+    tx.wake(Wake::Issued(id));
     Ok(())
 }
 
-/// All that is on the list.
+/// Lists of so many earlier epochs are named: the doors' format takes no more.
+const MOST_EPOCHS: u32 = 60;
+
+/// All that is on the list, and the earlier epochs' lists that it contains.
 fn standing(tx: &mut dyn Tx, property: PropertyId) -> Result<Revocations, StoreError> {
     let mut list = Revocations::default();
+    let contained = tx.query(
+        "SELECT epoch, version FROM list_contained WHERE property = ?1
+         ORDER BY epoch DESC LIMIT ?2",
+        params![property, MOST_EPOCHS],
+    )?;
+    for row in contained {
+        list.contains.insert(ListNumber {
+            epoch: row.at(0)?,
+            version: row.at(1)?,
+        });
+    }
     let rows = tx.query(
         "SELECT what, id, superseded FROM revoked WHERE property = ?1 AND left_at IS NULL",
         params![property],

@@ -5,10 +5,10 @@ use latchkey_protocol::api::sync::{EntityKind, StatementEntity};
 use latchkey_protocol::ids::{DoorId, PropertyId};
 use latchkey_protocol::signing::SignedError;
 use latchkey_protocol::statement::{
-    Addressee, Body, DoorSettings, PropertySettings, SignedStatement,
+    Addressee, Body, DoorSettings, PropertySettings, SignedStatement, Statement,
 };
 
-use super::log_key;
+use super::{epoch, log_key};
 use crate::fault::Fault;
 use crate::model::change::{self, Audience};
 use crate::model::{audit, property};
@@ -50,8 +50,7 @@ pub(crate) fn publish(
     addressee: Addressee,
     body: Body,
 ) -> Result<Numbered, Fault> {
-    tx.lock_property(property)?;
-    let epoch = tools.signer.epoch(property)?;
+    let epoch = epoch::current(tx, tools, property)?;
     let number = last_number(tx, property, addressee, epoch)? + 1;
     let what = kind_name(&body);
     let statement = tools.signer.statement(property, addressee, number, body)?;
@@ -134,10 +133,37 @@ pub(crate) fn that_stand(
     .collect()
 }
 
-/// Names what statements say that were signed before that was kept beside them.
-pub(crate) fn name_kinds(tx: &mut dyn Tx, property: &property::Record) -> Result<(), Fault> {
+/// States anew, in the present epoch, all that stood by statements of an earlier one; passes are stated by themselves.
+pub(super) fn state_again(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: PropertyId,
+    before: u32,
+) -> Result<(), Fault> {
+    let record = property::load(tx, property)?;
+    // The backup may be of before that was kept.
+    name_kinds(tx, &record)?;
+    for (addressee, _) in all_series(tx, property, before)? {
+        for (_, statement) in that_stand(tx, property, addressee, before)? {
+            let body = read(&record, &statement)?.body;
+            publish(tx, tools, property, addressee, body)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a statement of this property says.
+fn read(property: &property::Record, bytes: &[u8]) -> Result<Statement, Fault> {
     let issuer = PublicKey::from_uncompressed(&property.issuer_key)
         .map_err(|error| Fault::Internal(format!("an issuer's key: {error}")))?;
+    let statement = SignedStatement::from_bytes(bytes)
+        .map_err(SignedError::from)
+        .and_then(|signed| signed.verify(&issuer, property.id));
+    Ok(statement.map_err(|_| StoreError::Unreadable("statement"))?)
+}
+
+/// Names what statements say that were signed before that was kept beside them.
+pub(crate) fn name_kinds(tx: &mut dyn Tx, property: &property::Record) -> Result<(), Fault> {
     loop {
         let rows = tx.query(
             "SELECT series, epoch, number, statement FROM statement
@@ -149,11 +175,8 @@ pub(crate) fn name_kinds(tx: &mut dyn Tx, property: &property::Record) -> Result
         }
         for row in rows {
             let (series, epoch, number): (String, u32, i64) = (row.at(0)?, row.at(1)?, row.at(2)?);
-            let statement = SignedStatement::from_bytes(&row.at::<Vec<u8>>(3)?)
-                .map_err(SignedError::from)
-                .and_then(|signed| signed.verify(&issuer, property.id));
-            let kind = statement.map(|statement| kind_name(&statement.body));
-            let kind = kind.map_err(|_| StoreError::Unreadable("statement"))?;
+            let statement = read(property, &row.at::<Vec<u8>>(3)?)?;
+            let kind = kind_name(&statement.body);
             tx.execute(
                 "UPDATE statement SET kind = ?5
                  WHERE property = ?1 AND series = ?2 AND epoch = ?3 AND number = ?4",

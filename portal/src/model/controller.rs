@@ -13,8 +13,8 @@ use super::member::Member;
 use super::rate::{self, Limit};
 use super::{audit, door, offer, property, uses};
 use crate::fault::Fault;
-use crate::issue::{bundles, revocations, statements};
-use crate::store::{Row, StoreError, Tx, params};
+use crate::issue::{bundles, epoch, revocations, statements};
+use crate::store::{Row, StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
 /// The controller at a door.
@@ -189,14 +189,8 @@ fn enter(
             "this controller stands at another door: reset it first",
         ));
     }
-    let last = tx
-        .first(
-            "SELECT MAX(generation) FROM controller WHERE property = ?1 AND door = ?2",
-            params![property, door],
-        )?
-        .map_or(Ok(None), |row| row.at::<Option<u32>>(0))?;
-    // Never used again.
-    let generation = Generation(last.unwrap_or(0) + 1);
+    epoch::current(tx, tools, property)?;
+    let generation = epoch::next_generation(tx, tools, property, door)?;
     let certificate = tools
         .signer
         .certificate(property, door, generation, offer.reader_key)?;
@@ -223,6 +217,7 @@ fn enter(
         params![property, door, generation.0, address],
     )?;
     door::tell(tx, property, door)?;
+    tx.wake(Wake::Issued(property));
     audit::write(
         tx,
         tools,
@@ -271,7 +266,7 @@ fn package(
         statements: all,
         revocation: revocations::newest(tx, id)?.map(|list| list.document),
         time: Some(Base64(time)),
-        iteration: tools.signer.iteration(id)?,
+        iteration: tools.signer.standing(id)?.iteration,
         portal_url: Some(portal_url.to_owned()),
     };
     serde_json::to_value(package).map_err(|error| Fault::Internal(format!("a package: {error}")))

@@ -8,7 +8,7 @@ use latchkey_protocol::ids::PropertyId;
 use super::{controller, door, key_write, uses};
 use crate::fault::Fault;
 use crate::issue::statements::as_i64;
-use crate::issue::{bundles, pass_rows};
+use crate::issue::{bundles, pass_rows, revocations};
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
@@ -32,9 +32,17 @@ pub(crate) fn take(
     let state = signed
         .verify(&controller.reader_key)
         .map_err(|error| bad(&error.to_string()))?;
+    if state.list > revocations::number(tx, id)? {
+        // Until a restored database is noticed by its signer, or where the signer's files were restored with it.
+        tracing::error!(
+            property = %id, %door, list = ?state.list,
+            "a door obeys a list that this portal has never made: was it restored from a backup? Begin a new epoch \
+             (`latchkey-portal property begin-epoch`)"
+        );
+    }
     // Totals and ceilings count however late they come.
     let holder = uses::holder(state.door, state.generation);
-    uses::reported(tx, id, holder, &state.leases)?;
+    uses::reported(tx, tools, id, holder, &state.leases)?;
     keep(tx, tools, &state, bytes)?;
     Ok(state)
 }

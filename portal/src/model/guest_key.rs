@@ -157,10 +157,10 @@ fn in_words(wider: Wider, outer: &AccessRules) -> String {
 }
 
 /// A key was edited or withdrawn: what was granted from it is cut to it, or ends.
-pub(super) fn follow(
+pub(crate) fn follow(
     tx: &mut dyn Tx,
     round: &mut Round,
-    by: PersonId,
+    by: Option<PersonId>,
     parent: KeyId,
 ) -> Result<(), Fault> {
     let property = round.property.id;

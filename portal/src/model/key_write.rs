@@ -104,13 +104,13 @@ pub(crate) fn edit(
     rewrite(
         tx,
         &mut round,
-        member.person,
+        Some(member.person),
         &before,
         &checked,
         &touched,
         "key.edit",
     )?;
-    guest_key::follow(tx, &mut round, member.person, id)?;
+    guest_key::follow(tx, &mut round, Some(member.person), id)?;
     round.finish(tx)?;
     key::show(tx, member, id, tools.now())
 }
@@ -119,7 +119,7 @@ pub(crate) fn edit(
 pub(super) fn rewrite(
     tx: &mut dyn Tx,
     round: &mut Round,
-    by: PersonId,
+    by: Option<PersonId>,
     before: &Record,
     checked: &Checked,
     touched: &BTreeSet<PersonId>,
@@ -145,14 +145,7 @@ pub(super) fn rewrite(
     }
     write_parts(tx, property, id, checked)?;
     uses::key_written(tx, &round.tools, property, id)?;
-    audit::write(
-        tx,
-        &round.tools,
-        property,
-        Some(by),
-        action,
-        &id.to_string(),
-    )?;
+    audit::write(tx, &round.tools, property, by, action, &id.to_string())?;
     tell(tx, property, id, touched)?;
     show_doors(tx, property, checked, touched)?;
     tell_doors(tx, property, &before_doors, touched)?;
@@ -170,17 +163,17 @@ pub(crate) fn withdraw(
     let held: BTreeSet<PersonId> = key::persons(tx, member.property, id)?.into_iter().collect();
     must(tx, tools, member, Action::WithdrawKey, &before, &held)?;
     let mut round = Round::begin(tx, tools, member.property)?;
-    end(tx, &mut round, member.person, &before, &held)?;
-    guest_key::follow(tx, &mut round, member.person, id)?;
+    end(tx, &mut round, Some(member.person), &before, &held)?;
+    guest_key::follow(tx, &mut round, Some(member.person), id)?;
     round.finish(tx)?;
     key::show(tx, member, id, tools.now())
 }
 
-/// Ends a key that stands, for these people, who hold it.
-pub(super) fn end(
+/// Ends a key that stands, for these people, who hold it. `by` is none for what the portal does by itself.
+pub(crate) fn end(
     tx: &mut dyn Tx,
     round: &mut Round,
-    by: PersonId,
+    by: Option<PersonId>,
     key: &Record,
     held: &BTreeSet<PersonId>,
 ) -> Result<(), Fault> {
@@ -196,13 +189,35 @@ pub(super) fn end(
         tx,
         &tools,
         property,
-        Some(by),
+        by,
         "key.withdraw",
         &key.id.to_string(),
     )?;
     tell(tx, property, key.id, held)?;
     tell_doors(tx, property, &doors, held)?;
     round.key_changed(tx, key.id, held)
+}
+
+/// Some of a key's holders lose it, by the portal itself.
+pub(crate) fn take_from(
+    tx: &mut dyn Tx,
+    round: &mut Round,
+    key: &Record,
+    persons: &BTreeSet<PersonId>,
+) -> Result<(), Fault> {
+    let (tools, property, id) = (round.tools.clone(), round.property.id, key.id);
+    let doors = sight(tx, property, key)?;
+    for person in persons {
+        tx.execute(
+            "DELETE FROM key_person WHERE property = ?1 AND key_id = ?2 AND person = ?3",
+            params![property, id, *person],
+        )?;
+        let subject = format!("{id} {person}");
+        audit::write(tx, &tools, property, None, "key.take", &subject)?;
+    }
+    tell(tx, property, id, persons)?;
+    tell_doors(tx, property, &doors, persons)?;
+    round.key_changed(tx, id, persons)
 }
 
 /// A key that the caller may act on, or hears why not, and that was not withdrawn.

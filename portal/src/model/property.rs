@@ -118,6 +118,20 @@ pub(crate) fn epoch(tx: &mut dyn Tx, id: PropertyId) -> Result<u32, StoreError> 
         .at(0)
 }
 
+/// Begins this epoch. Cursors of before are stale from now on; so many numbers of doors are left out.
+pub(crate) fn begin_epoch(
+    tx: &mut dyn Tx,
+    id: PropertyId,
+    epoch: u32,
+    door_numbers: u16,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE property SET epoch = ?2, last_door = last_door + ?3 WHERE id = ?1",
+        params![id, epoch, u32::from(door_numbers)],
+    )?;
+    Ok(())
+}
+
 /// Keeps a new expansion of its zone.
 pub(crate) fn set_offsets(
     tx: &mut dyn Tx,

@@ -18,7 +18,7 @@ use latchkey_protocol::doorstate::{BundleNumber, ListNumber};
 use latchkey_protocol::grant::{self, GrantError, GrantRequest, Lifetime};
 use latchkey_protocol::ids::{DoorId, Generation, PropertyId};
 use latchkey_protocol::pass::{MAX_LIFE_SECONDS, Pass, SignedPass};
-use latchkey_protocol::revocation::Revocations;
+use latchkey_protocol::revocation::{RevocationList, Revocations};
 use latchkey_protocol::statement::{Addressee, Body, SignedStatement, Statement};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -27,13 +27,15 @@ use super::files::Files;
 use super::state::State;
 use super::steady::SteadyClock;
 use super::{
-    BundleDraft, GrantDraft, PublicKeys, Series, SignedBundle, SignedDocument, SignedGrant, Signer,
-    SignerError,
+    Begun, BundleDraft, GrantDraft, PublicKeys, Series, SignedBundle, SignedDocument, SignedGrant,
+    Signer, SignerError, Standing,
 };
 
 const ISSUER: &str = "issuer.pk8";
 const READER_CA: &str = "reader-ca.pk8";
 const STATE: &str = "state.json";
+/// The newest list that is committed.
+const LIST: &str = "list.cbor";
 
 /// Keys and state of all properties, in a folder of its own beside the database. Instances of one portal share the
 /// folder: keys never change, and the state is read and changed where it lies, under a lock.
@@ -191,12 +193,24 @@ impl Signer for EmbeddedSigner {
         Ok(keys)
     }
 
-    fn epoch(&self, property: PropertyId) -> Result<u32, SignerError> {
-        Ok(self.state(property)?.epoch)
+    fn standing(&self, property: PropertyId) -> Result<Standing, SignerError> {
+        let keeps_list = self.files.has(property, LIST)?;
+        Ok(self.state(property)?.standing(keeps_list))
     }
 
-    fn iteration(&self, property: PropertyId) -> Result<u64, SignerError> {
-        Ok(self.state(property)?.iteration)
+    fn begin_epoch(&self, property: PropertyId) -> Result<Begun, SignerError> {
+        let state = self.change(property, |state| {
+            state.begin_epoch();
+            true
+        })?;
+        let list = match self.files.has(property, LIST)? {
+            true => Some(self.files.read(property, LIST)?),
+            false => None,
+        };
+        Ok(Begun {
+            epoch: state.epoch,
+            list,
+        })
     }
 
     fn statement(
@@ -367,7 +381,8 @@ impl Signer for EmbeddedSigner {
         let mut serial: [u8; 8] = random_array(&*self.random);
         // A positive number without leading zeros (RFC 5280, section 4.1.2.2).
         serial[0] = serial[0] & 0x7f | 0x40;
-        let keys = self.keys(property)?;
+        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        state.check(Series::Controllers(door), generation.0.into())?;
         let request = CertificateRequest::new(reader_key)
             .subject(&certificate_subject(door, generation))
             .and_then(|request| request.serial(&serial))
@@ -387,6 +402,27 @@ impl Signer for EmbeddedSigner {
         // Mostly it is no news.
         if self.state(property)?.confirm(series, number) {
             self.change(property, |state| state.confirm(series, number))?;
+        }
+        Ok(())
+    }
+
+    fn keep_list(&self, property: PropertyId, document: &[u8]) -> Result<(), SignerError> {
+        let keys = self.keys(property)?;
+        let list = RevocationList::verify(document, &keys.issuer.public).map_err(not_signable)?;
+        let number = list.number();
+        let _lock = self.files.lock(property)?;
+        let mut state = self.state(property)?;
+        // Of an epoch that has passed: what the new one contains is settled by now.
+        if number.epoch != state.epoch {
+            return Ok(());
+        }
+        let news = state.confirm(Series::Lists, number.version);
+        if news || !self.files.has(property, LIST)? {
+            // Before its number counts as given out: the list of a number that does is never missing.
+            self.files.write(property, LIST, document)?;
+        }
+        if news {
+            self.keep(property, &state)?;
         }
         Ok(())
     }

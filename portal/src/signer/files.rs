@@ -40,6 +40,11 @@ impl Files {
         Ok(fs::read(self.folder(property).join(name))?)
     }
 
+    /// Whether there is such a file.
+    pub(super) fn has(&self, property: PropertyId, name: &str) -> Result<bool, SignerError> {
+        Ok(self.folder(property).join(name).try_exists()?)
+    }
+
     /// Holds a property's files against the other instances, until this is dropped.
     pub(super) fn lock(&self, property: PropertyId) -> Result<File, SignerError> {
         let path = self.folder(property).join("lock");

@@ -8,12 +8,15 @@
 //! **Numbers.** The portal asks for the next number of a series within the transaction that keeps the statement. A
 //! transaction may be lost after the signer has signed, so a number counts as given out only once it was
 //! [confirmed](Signer::confirm) after the commit; up to there the signer never signs a number again. A portal that asks
-//! for a confirmed number was restored from a backup: [`SignerError::Behind`].
+//! for a confirmed number was restored from a backup: [`SignerError::Behind`]. It goes on in a [new
+//! epoch](Signer::begin_epoch), whose first list contains the newest that the signer has [kept](Signer::keep_list).
 
 pub(crate) mod embedded;
 mod files;
 mod state;
 mod steady;
+
+use std::collections::BTreeMap;
 
 use aliro::crypto::PublicKey;
 use chrono::{DateTime, Utc};
@@ -149,6 +152,48 @@ pub(crate) enum Series {
     Lists,
     /// Bundles for a door; its numbers grow, and some may be left out.
     Bundles(DoorId),
+    /// Generations of a door's controllers. The only series that a new epoch does not begin anew: no generation is used
+    /// again.
+    Controllers(DoorId),
+}
+
+/// How far a property has come, by the signer's own memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The epoch in which its numbers count.
+    pub(crate) epoch: u32,
+    /// The present `validityIteration`.
+    pub(crate) iteration: u64,
+    /// Whether it keeps a list: signers of before kept none.
+    pub(crate) keeps_list: bool,
+    /// How far each series was given out, by its name.
+    given_out: BTreeMap<String, u64>,
+}
+
+impl Standing {
+    /// The last number of a series that was given out; 0 before the first.
+    pub(crate) fn given_out(&self, series: Series) -> u64 {
+        let number = self.given_out.get(&state::name(series));
+        number.copied().unwrap_or(0)
+    }
+
+    /// The last controller of each door.
+    pub(crate) fn controllers(&self) -> impl Iterator<Item = (DoorId, Generation)> {
+        self.given_out.iter().filter_map(|(name, number)| {
+            let generation = Generation(u32::try_from(*number).ok()?);
+            Some((state::door_of_controllers(name)?, generation))
+        })
+    }
+}
+
+/// An epoch that has begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Begun {
+    /// Its number.
+    pub(crate) epoch: u32,
+    /// The newest list of the epochs before that the signer keeps, as it was signed. The new epoch's first has to contain
+    /// it.
+    pub(crate) list: Option<Vec<u8>>,
 }
 
 /// Signs for doors. All calls are short and may block on the signer's own files.
@@ -159,17 +204,17 @@ pub(crate) trait Signer: Send + Sync {
     /// [`SignerError::Files`].
     fn create(&self, property: PropertyId) -> Result<PublicKeys, SignerError>;
 
-    /// The epoch in which the property's numbers count.
+    /// How far the property has come.
     ///
     /// # Errors
     /// [`SignerError::UnknownProperty`].
-    fn epoch(&self, property: PropertyId) -> Result<u32, SignerError>;
+    fn standing(&self, property: PropertyId) -> Result<Standing, SignerError>;
 
-    /// The present `validityIteration`.
+    /// Begins a new epoch after a restore: durable when this returns. Its numbers count from 1.
     ///
     /// # Errors
-    /// [`SignerError::UnknownProperty`].
-    fn iteration(&self, property: PropertyId) -> Result<u64, SignerError>;
+    /// [`SignerError::UnknownProperty`] or [`SignerError::Files`].
+    fn begin_epoch(&self, property: PropertyId) -> Result<Begun, SignerError>;
 
     /// Signs a statement with this number of its series.
     ///
@@ -231,7 +276,7 @@ pub(crate) trait Signer: Send + Sync {
     /// [`SignerError`].
     fn log_receipt(&self, receipt: &Receipt) -> Result<Vec<u8>, SignerError>;
 
-    /// Certifies a door's key: the compressed certificate.
+    /// Certifies a door's key: the compressed certificate. No generation is certified again once it was confirmed.
     ///
     /// # Errors
     /// [`SignerError`].
@@ -249,4 +294,11 @@ pub(crate) trait Signer: Send + Sync {
     /// [`SignerError::Files`].
     fn confirm(&self, property: PropertyId, series: Series, number: u64)
     -> Result<(), SignerError>;
+
+    /// This list is committed, and so are those before it. The signer keeps the newest outside every backup of the
+    /// portal's database: what it withdraws stays withdrawn, whatever a restored portal has forgotten.
+    ///
+    /// # Errors
+    /// [`SignerError::NotSignable`] for what it has not signed itself; [`SignerError::Files`].
+    fn keep_list(&self, property: PropertyId, document: &[u8]) -> Result<(), SignerError>;
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use latchkey_protocol::ids::DoorId;
 use latchkey_protocol::statement::Addressee;
 use serde::{Deserialize, Serialize};
 
-use super::{Series, SignerError};
+use super::{Series, SignerError, Standing};
 
 /// Grants of one iteration are good for seven more: a lifetime is cut into as many parts.
 const PARTS: i64 = 7;
@@ -60,6 +61,23 @@ impl State {
         changed
     }
 
+    /// What the portal may know of it.
+    pub(super) fn standing(&self, keeps_list: bool) -> Standing {
+        Standing {
+            epoch: self.epoch,
+            iteration: self.iteration,
+            keeps_list,
+            given_out: self.confirmed.clone(),
+        }
+    }
+
+    /// Numbers begin anew, except those that are never used again. The iteration goes on: grants of before stay out.
+    pub(super) fn begin_epoch(&mut self) {
+        self.epoch += 1;
+        self.confirmed
+            .retain(|name, _| door_of_controllers(name).is_some());
+    }
+
     /// Refuses a number that was given out before.
     pub(super) fn check(&self, series: Series, number: u64) -> Result<(), SignerError> {
         let confirmed = self.confirmed.get(&name(series)).copied().unwrap_or(0);
@@ -81,8 +99,13 @@ impl State {
     }
 }
 
-fn name(series: Series) -> String {
+/// Before a door's id, in the name of its controllers' series.
+const CONTROLLERS: &str = "controllers ";
+
+/// A series as the state's file calls it.
+pub(super) fn name(series: Series) -> String {
     match series {
+        Series::Controllers(door) => format!("{CONTROLLERS}{door}"),
         Series::Lists => "lists".to_owned(),
         Series::Bundles(door) => format!("bundles {door}"),
         Series::Statements(Addressee::All) => "all".to_owned(),
@@ -90,8 +113,15 @@ fn name(series: Series) -> String {
     }
 }
 
+/// The door whose controllers a series of this name numbers.
+pub(super) fn door_of_controllers(name: &str) -> Option<DoorId> {
+    name.strip_prefix(CONTROLLERS)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
+    use latchkey_protocol::ids::Generation;
+
     use super::*;
 
     #[test]
@@ -133,5 +163,26 @@ mod tests {
         );
         assert!(state.check(series, 2).is_ok());
         assert!(state.check(Series::Lists, 1).is_ok());
+    }
+
+    #[test]
+    fn a_new_epoch_begins_all_numbers_anew_but_those_of_controllers() {
+        let mut state = State::new(DateTime::UNIX_EPOCH);
+        let door = DoorId([7; 12]);
+        for series in [
+            Series::Lists,
+            Series::Bundles(door),
+            Series::Controllers(door),
+        ] {
+            state.confirm(series, 3);
+        }
+        state.begin_epoch();
+        assert_eq!((state.epoch, state.iteration), (2, 1));
+        assert!(state.check(Series::Lists, 1).is_ok());
+        assert!(state.check(Series::Bundles(door), 1).is_ok());
+        assert!(state.check(Series::Controllers(door), 3).is_err());
+        let standing = state.standing(false);
+        let controllers: Vec<_> = standing.controllers().collect();
+        assert_eq!(controllers, [(door, Generation(3))]);
     }
 }

@@ -44,6 +44,7 @@ fn body(method: &Method, route: &str) -> Option<Value> {
         "/keys" | "/keys/{key}" | "/keys/{key}/guest-keys" => draft,
         "/keys/{key}/write-offs" => json!({ "door": hex(12), "generation": 1 }),
         "/people" => json!({ "name": "Mallory", "role": "vendor" }),
+        "/revocation-lists" => json!({ "document": base64 }),
         route => panic!("say here what {method} {route} takes"),
     })
 }

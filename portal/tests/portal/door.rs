@@ -164,7 +164,12 @@ impl Door {
     pub(crate) async fn connect(&self, world: &World) -> Line {
         let mut line = Line::open(world).await;
         line.sign_in(self).await;
-        assert_eq!(line.next().await, FromPortal::Welcome { version: 1 });
+        assert_eq!(
+            line.next().await,
+            FromPortal::Welcome {
+                version: VERSIONS[0]
+            }
+        );
         line
     }
 

@@ -8,7 +8,7 @@ use latchkey_protocol::api::Page;
 use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::api::people::Person;
 use latchkey_protocol::api::sync::SyncPage;
-use latchkey_protocol::doorlink::{FromDoor, FromPortal, close};
+use latchkey_protocol::doorlink::{FromDoor, FromPortal, VERSIONS, close};
 use latchkey_protocol::ids::DoorId;
 use latchkey_protocol::proof::KeyKind;
 use reqwest::Method;
@@ -31,7 +31,12 @@ fn moved(mut device: Device, to: &Portal) -> Device {
 async fn connect(door: &Door, to: &Portal) -> Line {
     let mut line = Line::open_at(to.url()).await;
     line.sign_in(door).await;
-    assert_eq!(line.next().await, FromPortal::Welcome { version: 1 });
+    assert_eq!(
+        line.next().await,
+        FromPortal::Welcome {
+            version: VERSIONS[0]
+        }
+    );
     line
 }
 

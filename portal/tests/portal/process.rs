@@ -74,3 +74,19 @@ fn a_row_of_the_audit_chain_that_was_altered_is_found() {
     let said = String::from_utf8_lossy(&audit.stderr);
     assert!(said.contains("broken at row 3"), "{said}");
 }
+
+#[test]
+fn an_operator_begins_a_new_epoch_for_all_properties_or_one() {
+    let site = Site::with(FILE);
+    let begun = site.begin_epoch(&[]);
+    let said = String::from_utf8_lossy(&begun.stdout);
+    assert!(said.contains("(Yard): epoch 2 has begun"), "{said}");
+    let property = said.split(' ').nth(1).unwrap();
+    let begun = site.begin_epoch(&["--property", property]);
+    let said = String::from_utf8_lossy(&begun.stdout);
+    assert!(said.contains("epoch 3 has begun"), "{said}");
+    let unknown = site.begin_epoch(&["--property", "00112233445566778899aabbccddeeff"]);
+    assert!(!unknown.status.success());
+    let said = String::from_utf8_lossy(&unknown.stderr);
+    assert!(said.contains("no property"), "{said}");
+}

@@ -58,6 +58,12 @@ impl Site {
         program.arg(self.data()).output().unwrap()
     }
 
+    /// `property begin-epoch`.
+    pub(crate) fn begin_epoch(&self, arguments: &[&str]) -> Output {
+        let mut program = self.program(&["property", "begin-epoch", "--data"]);
+        program.arg(self.data()).args(arguments).output().unwrap()
+    }
+
     /// `serve`, ready to be started.
     pub(crate) fn server(&self) -> Command {
         let mut program = self.program(&["serve", "--listen", "127.0.0.1:0", "--data"]);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
 use latchkey_portal::{
-    AuditChain, Config, Database, MailRoute, Mailbox, Portal, audit_chains, create_property,
-    property_file,
+    AuditChain, Config, Database, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
+    create_property, property_file,
 };
 use latchkey_protocol::ids::PropertyId;
 use latchkey_test_database::Fresh;
@@ -199,6 +199,20 @@ impl World {
     /// One more instance on the same database.
     pub(crate) async fn another(&self) -> Portal {
         start(&self.folder, &self.database, &self.clock, &self.mail).await
+    }
+
+    /// Begins a new epoch, as the operator does after a restore.
+    pub(crate) async fn begin_epoch(&self) {
+        let (clock, random) = (Arc::new(self.clock.clone()), Arc::new(SystemRandom));
+        begin_epochs(
+            self.folder.path(),
+            &self.database.database,
+            &[],
+            clock,
+            random,
+        )
+        .await
+        .unwrap();
     }
 
     /// The audit chains.

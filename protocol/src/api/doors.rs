@@ -134,6 +134,16 @@ pub struct CarriedDoorState {
     pub state: Base64,
 }
 
+/// `POST /v1/properties/{property}/revocation-lists`: a phone hands over the list that it held before the portal began a
+/// new epoch. The portal was restored from a backup, and may have forgotten it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CarriedList {
+    /// The Revocation Document.
+    pub document: Base64,
+}
+
 /// `POST /v1/properties/{property}/door-logs`: a phone hands over a part of a door's log, which it cannot open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -3,7 +3,6 @@
 
 mod rows;
 
-use chrono::{DateTime, Utc};
 use latchkey_protocol::api::doors::{Door, DoorReach};
 use latchkey_protocol::api::keys::{KeyUses, UsesAtDoor, WriteOff};
 use latchkey_protocol::ids::{BudgetId, DoorId, Generation, KeyId, PropertyId};
@@ -15,6 +14,7 @@ use super::key::{self, Record as Key};
 use super::member::Member;
 use super::{audit, door, key_write, property};
 use crate::fault::Fault;
+use crate::issue::epoch;
 use crate::store::{StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
@@ -80,11 +80,24 @@ pub(crate) fn controller_installed(
 /// Keys that are over by their ranges: what is unspent of them comes back, and their doors may forget them in time.
 pub(crate) fn settle_over(
     tx: &mut dyn Tx,
+    tools: &Tools,
     property: PropertyId,
-    now: DateTime<Utc>,
 ) -> Result<(), Fault> {
+    if epoch::is_behind(tx, tools, property)? {
+        return Ok(());
+    }
+    let now = tools.now();
     for id in rows::unsettled(tx, property, now.timestamp())? {
         change(tx, property, id, None, |ledger| ledger.settle())?;
+    }
+    Ok(())
+}
+
+/// A new epoch has begun after a restore: every controller is asked to sign for what it holds, and until all have, none of
+/// these keys is leased.
+pub(crate) fn restored(tx: &mut dyn Tx, property: PropertyId) -> Result<(), Fault> {
+    for id in rows::all(tx, property)? {
+        change(tx, property, id, None, |_| ())?;
     }
     Ok(())
 }
@@ -133,6 +146,10 @@ pub(crate) fn ask(
     if door::line(tx, property, holder.door)? != asker.line {
         return Ok(Asked::Dropped);
     }
+    if epoch::is_behind(tx, tools, property)? {
+        // What the doors hold is forgotten here.
+        return Ok(NONE);
+    }
     let Some(id) = rows::key_of(tx, property, wanted.budget)? else {
         return Ok(NONE);
     };
@@ -159,10 +176,15 @@ pub(crate) fn ask(
 /// What a door has signed for, whoever brings it and however late.
 pub(crate) fn reported(
     tx: &mut dyn Tx,
+    tools: &Tools,
     property: PropertyId,
     holder: Holder,
     leases: &[LeaseReport],
 ) -> Result<(), Fault> {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let is_behind = epoch::is_behind(tx, tools, property)?;
     for report in leases {
         let Some(id) = rows::key_of(tx, property, report.budget)? else {
             continue;
@@ -173,7 +195,9 @@ pub(crate) fn reported(
         let plan = Plan::of(tx, property, &key)?;
         change(tx, property, id, None, |ledger| {
             ledger.report(holder, report);
-            plan.give_ahead(ledger);
+            if !is_behind {
+                plan.give_ahead(ledger);
+            }
         })?;
     }
     Ok(())
@@ -189,6 +213,7 @@ pub(crate) fn write_off(
 ) -> Result<(), Fault> {
     member.must(Action::WriteOffUses)?;
     let property = member.property;
+    epoch::current(tx, tools, property)?;
     let key = key_write::standing(tx, member, id)?;
     let persons = key::persons(tx, property, id)?.into_iter().collect();
     key_write::must_to_all(tx, member, Action::EditKey, key.kind, &persons)?;
@@ -320,10 +345,12 @@ fn tell(
     Ok(())
 }
 
-/// Every controller that has ever stood at a door and may still work.
+/// Every controller that stands at a door, or did before a restore that has forgotten it.
 fn controllers(tx: &mut dyn Tx, property: PropertyId) -> Result<Vec<Holder>, StoreError> {
     let doors = door::all(tx, property)?;
-    Ok(doors.iter().filter_map(holder_at).collect())
+    let mut holders: Vec<Holder> = doors.iter().filter_map(holder_at).collect();
+    holders.extend(rows::forgotten(tx, property)?);
+    Ok(holders)
 }
 
 /// The controllers that are connected now.

@@ -69,6 +69,33 @@ pub(super) fn unsettled(
     .collect()
 }
 
+/// All keys whose uses are counted.
+pub(super) fn all(tx: &mut dyn Tx, property: PropertyId) -> Result<Vec<KeyId>, StoreError> {
+    tx.query(
+        "SELECT key_id FROM budget WHERE property = ?1 ORDER BY key_id",
+        params![property],
+    )?
+    .iter()
+    .map(|row| row.at(0))
+    .collect()
+}
+
+/// Controllers of which only the signer knows since a restore.
+pub(super) fn forgotten(tx: &mut dyn Tx, property: PropertyId) -> Result<Vec<Holder>, StoreError> {
+    tx.query(
+        "SELECT door, generation FROM forgotten_controller WHERE property = ?1",
+        params![property],
+    )?
+    .iter()
+    .map(|row| {
+        Ok(Holder {
+            door: row.at(0)?,
+            generation: Generation(row.at(1)?),
+        })
+    })
+    .collect()
+}
+
 /// Keys for this door whose uses are counted, and of which some are left.
 pub(super) fn alive_at(
     tx: &mut dyn Tx,
