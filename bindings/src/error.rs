@@ -188,7 +188,8 @@ impl From<inner::Error> for LatchkeyError {
                 Some(
                     ProblemType::Internal
                     | ProblemType::SignerUnavailable
-                    | ProblemType::StoreUnavailable,
+                    | ProblemType::StoreUnavailable
+                    | ProblemType::Full,
                 ) => Self::PortalFailed { detail },
                 kind => Self::Refused {
                     why: refusal(kind),

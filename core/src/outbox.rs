@@ -333,6 +333,7 @@ fn is_for_later(problem: &Problem) -> bool {
             ProblemType::TooManyRequests
             | ProblemType::SignerUnavailable
             | ProblemType::StoreUnavailable
+            | ProblemType::Full
             | ProblemType::Internal
             | ProblemType::UseDpopNonce,
         ) => true,

@@ -1,5 +1,7 @@
 //! What all handlers and background tasks share.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -9,6 +11,7 @@ use crate::cursor::CursorKey;
 use crate::door_socket::Hub;
 use crate::metrics::Metrics;
 use crate::relay::Remote;
+use crate::room::Room;
 use crate::store::Store;
 use crate::tools::Tools;
 
@@ -24,6 +27,10 @@ pub(crate) struct App {
     pub(crate) doors: Hub,
     pub(crate) remote: Remote,
     pub(crate) metrics: Metrics,
+    /// Of connections.
+    pub(crate) connections: Arc<Room>,
+    /// Of what is held open until something happens.
+    pub(crate) waiting: Arc<Room>,
     /// Turns true when the portal goes down.
     pub(crate) closing: watch::Receiver<bool>,
 }

@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::notify::MailRoute;
+use crate::room::Limits;
 use crate::running::{Config, Portal, Tls};
 use crate::store::{Database, DatabaseError};
 use crate::{create_property, property_file};
@@ -101,6 +102,13 @@ pub struct ServeArgs {
     /// given more than once. Without it, all that comes through a proxy shares one network's limits.
     #[arg(long, value_name = "CIDR", value_parser = proxy)]
     pub trusted_proxy: Vec<IpNet>,
+    /// How many connections are held.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    /// Where to serve counters for Prometheus, at `/metrics`: an address that only whoever watches the portal reaches, such
+    /// as `127.0.0.1:9090`. Without it, nowhere.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Mail server, such as `smtps://user:password@mail.example`; without it letters go to standard output.
     #[arg(
         long,
@@ -116,6 +124,37 @@ pub struct ServeArgs {
     /// How to log, on standard error; `RUST_LOG` says what.
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// How many connections are held. Whoever is one too many gets 429 (their network's share is full) or 503 (all is), with
+/// `Retry-After`; where the portal speaks TLS itself, its connection is closed. A network is an IPv4 address or 64 bits of
+/// IPv6. This machine has no share of its own and counts in all.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct LimitArgs {
+    /// Connections in all. Each takes an open file: `ulimit -n` must allow as many and some more.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections)]
+    pub connections: usize,
+    /// Connections of one network; of a trusted proxy as many as there are in all.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections_per_network)]
+    pub connections_per_network: usize,
+    /// Answers in all that are held back until something happens: apps that follow, pages that listen, phones in
+    /// conversation with a door, doors that have not signed in yet.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().waiting)]
+    pub waiting: usize,
+    /// The same of one network, also behind a trusted proxy.
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().waiting_per_network)]
+    pub waiting_per_network: usize,
+}
+
+impl From<LimitArgs> for Limits {
+    fn from(args: LimitArgs) -> Self {
+        Self {
+            connections: args.connections,
+            connections_per_network: args.connections_per_network,
+            waiting: args.waiting,
+            waiting_per_network: args.waiting_per_network,
+        }
+    }
 }
 
 /// One address is a network too.
@@ -224,12 +263,17 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         public_url: args.public_url.clone(),
         tls,
         trusted_proxies: args.trusted_proxy,
+        limits: args.limits.into(),
+        metrics: args.metrics_listen,
         mail,
         clock,
         random,
     })
     .await?;
     say(&format!("listening on {scheme}://{}", portal.addr()));
+    if let Some(addr) = portal.metrics_addr() {
+        say(&format!("counters at http://{addr}/metrics"));
+    }
     if let Some(url) = args.public_url {
         say(&format!("known to its users as {url}"));
     }

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::http::{Shared, router};
+use crate::counted::{Counted, Held};
+use crate::http::{Shared, metrics_router, router};
 use crate::running::Tls;
 use crate::slow::{Limited, Progress};
 
@@ -53,21 +54,39 @@ impl<L: Listener<Addr = SocketAddr>> Connected<IncomingStream<'_, Limited<L>>> f
     }
 }
 
+/// Serves counters until the portal goes down: for whoever runs it, nobody else.
+pub(crate) async fn serve_metrics(app: Shared, listener: TcpListener) {
+    let closing = Arc::clone(&app);
+    let closed = async move { closing.closed().await };
+    let listener = Limited::new(listener, Arc::clone(&app.tools.clock));
+    let service = metrics_router(app).into_make_service();
+    let served = axum::serve(listener, service).with_graceful_shutdown(closed);
+    if let Err(error) = served.await {
+        tracing::error!(%error, "serving counters ended");
+    }
+}
+
 /// Serves until the portal goes down.
 pub(crate) async fn serve(app: Shared, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let closing = Arc::clone(&app);
     let closed = async move { closing.closed().await };
     let clock = Arc::clone(&app.tools.clock);
+    let counted = Counted::plain(
+        listener,
+        Arc::clone(&app.connections),
+        app.trusted_proxies.clone(),
+        Arc::clone(&clock),
+    );
     let service = router(app).into_make_service_with_connect_info::<Peer>();
     let served = match tls {
         None => {
-            let listener = Limited::new(listener, clock);
+            let listener = Limited::new(counted, clock);
             axum::serve(listener, service)
                 .with_graceful_shutdown(closed)
                 .await
         }
         Some(acceptor) => {
-            let listener = TlsListener::start(listener, acceptor, Arc::clone(&clock));
+            let listener = TlsListener::start(counted.wordless(), acceptor, Arc::clone(&clock));
             let listener = Limited::new(listener, clock);
             axum::serve(listener, service)
                 .with_graceful_shutdown(closed)
@@ -100,17 +119,17 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
 
 /// Connections whose handshake is done; a slow one holds up no other.
 struct TlsListener {
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    ready: mpsc::Receiver<(TlsStream<Held<TcpStream>>, SocketAddr)>,
     addr: std::io::Result<SocketAddr>,
 }
 
 impl TlsListener {
     fn start(
-        listener: TcpListener,
+        listener: Counted<TcpListener>,
         acceptor: TlsAcceptor,
         clock: latchkey_env::SharedClock,
     ) -> Self {
-        let addr = listener.local_addr();
+        let addr = Listener::local_addr(&listener);
         let (done, ready) = mpsc::channel(64);
         tokio::spawn(async move {
             let mut listener = listener;
@@ -136,7 +155,7 @@ impl TlsListener {
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = TlsStream<Held<TcpStream>>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {

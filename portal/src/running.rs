@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::model::{event, housekeeping, property, secrets, uses};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::relay::{self, Remote};
+use crate::room::{Limits, Room};
 use crate::signer::embedded::EmbeddedSigner;
 use crate::signer::{Series, SignerError};
 use crate::store::{Database, Listening, Scope, Store, StoreError, Tx, Wake};
@@ -52,6 +53,10 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Proxies that name whom they serve in `X-Forwarded-For`; from all others that header counts for nothing.
     pub trusted_proxies: Vec<IpNet>,
+    /// How many connections it holds.
+    pub limits: Limits,
+    /// Where it serves counters for Prometheus, if it does; port 0 takes a free one.
+    pub metrics: Option<SocketAddr>,
     /// Where letters go.
     pub mail: MailRoute,
     /// Its time.
@@ -159,6 +164,7 @@ pub(crate) async fn open(
 /// A portal that runs within this process.
 pub struct Portal {
     addr: SocketAddr,
+    metrics: Option<SocketAddr>,
     url: String,
     closing: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -174,13 +180,11 @@ impl Portal {
             open(&config.data, &config.database, config.clock, config.random).await?;
         let courier = notify::courier(&config.mail)?;
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
-        let listener = TcpListener::bind(config.listen).await;
-        let listen_error = |error| StartError::Listen {
-            listen: config.listen,
-            error,
+        let (listener, addr) = bind(config.listen).await?;
+        let counters = match config.metrics {
+            Some(listen) => Some(bind(listen).await?),
+            None => None,
         };
-        let listener = listener.map_err(listen_error)?;
-        let addr = listener.local_addr().map_err(listen_error)?;
         let public_url = public_url(config.public_url, addr, tls.is_some())?;
         let origin = Origin::new(public_url);
         let url = origin.url("");
@@ -206,10 +210,15 @@ impl Portal {
             doors: Hub::default(),
             remote: Remote::default(),
             metrics: Metrics::new(),
+            connections: Room::new(
+                config.limits.connections,
+                config.limits.connections_per_network,
+            ),
+            waiting: Room::new(config.limits.waiting, config.limits.waiting_per_network),
             closing: closed,
         });
         begin(&app).await?;
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(notify::run(Arc::clone(&app), courier)),
             tokio::spawn(rounds(Arc::clone(&app))),
             tokio::spawn(instances::run(Arc::clone(&app))),
@@ -226,10 +235,16 @@ impl Portal {
                 Arc::clone(&app),
                 app.store.wakes_that(news::is_wanted),
             )),
-            tokio::spawn(listen::serve(app, listener, tls)),
+            tokio::spawn(listen::serve(Arc::clone(&app), listener, tls)),
         ];
+        let mut metrics = None;
+        if let Some((listener, addr)) = counters {
+            tasks.push(tokio::spawn(listen::serve_metrics(app, listener)));
+            metrics = Some(addr);
+        }
         Ok(Self {
             addr,
+            metrics,
             url,
             closing,
             tasks,
@@ -240,6 +255,12 @@ impl Portal {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it serves its counters, if it does.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Its address as its users know it, without a slash at the end.
@@ -263,6 +284,13 @@ impl Drop for Portal {
     fn drop(&mut self) {
         self.closing.send_replace(true);
     }
+}
+
+async fn bind(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen { listen, error };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }
 
 fn public_url(given: Option<Url>, addr: SocketAddr, tls: bool) -> Result<Url, StartError> {

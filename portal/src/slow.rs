@@ -1,5 +1,5 @@
 //! A request's head comes within ten seconds of its first byte, or its connection ends. Without it, a client that sends
-//! a byte now and then holds a connection for ever. Between requests a connection may rest.
+//! a byte now and then holds a connection for ever. Between requests a connection may rest for a while.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use latchkey_env::{SharedClock, Sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection may rest. Proxies keep theirs for up to ten minutes, and mind when it is the other end that closes.
+const REST: Duration = Duration::from_secs(660);
 
 /// Where a connection is between one request and the next.
 #[derive(Debug, Clone)]
@@ -38,15 +40,16 @@ impl Progress {
         self.0.store(RESTING, Ordering::Relaxed);
     }
 
-    /// Bytes came; whether they begin a head.
-    fn begins_head(&self) -> bool {
+    /// Bytes came: they begin a head, unless one is on its way or being answered.
+    fn begins_head(&self) {
         let (from, to) = (RESTING, IN_HEAD);
         let order = Ordering::Relaxed;
-        self.0.compare_exchange(from, to, order, order).is_ok()
+        // Otherwise it stays as it is.
+        let _ = self.0.compare_exchange(from, to, order, order);
     }
 
-    fn is_in_head(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == IN_HEAD
+    fn stage(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -55,8 +58,14 @@ pub(crate) struct Impatient<S> {
     stream: S,
     clock: SharedClock,
     progress: Progress,
-    /// While a head is on its way, the moment by which it has to be here.
-    until: Option<Sleep>,
+    /// By when a head has to begin, or to be here.
+    limit: Option<Limit>,
+}
+
+/// A time limit, and where the connection stood when it began.
+struct Limit {
+    stage: u8,
+    until: Sleep,
 }
 
 impl<S> Impatient<S> {
@@ -65,12 +74,32 @@ impl<S> Impatient<S> {
             stream,
             clock,
             progress: Progress::new(),
-            until: None,
+            limit: None,
         }
     }
 
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// The limit of where the connection stands now.
+    fn limit(&mut self) -> Option<&mut Limit> {
+        let stage = self.progress.stage();
+        if self.limit.as_ref().map(|limit| limit.stage) != Some(stage) {
+            let within = match stage {
+                RESTING => Some(REST),
+                IN_HEAD => Some(WITHIN),
+                _ => None,
+            };
+            self.limit = within.map(|within| {
+                let until = self.clock.monotonic().saturating_add(within);
+                Limit {
+                    stage,
+                    until: self.clock.sleep_until(until),
+                }
+            });
+        }
+        self.limit.as_mut()
     }
 }
 
@@ -80,19 +109,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if !self.progress.is_in_head() {
-            self.until = None;
-        }
-        if let Some(until) = &mut self.until
-            && until.as_mut().poll(cx).is_ready()
+        if let Some(limit) = self.limit()
+            && limit.until.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before && self.progress.begins_head() {
-            let until = self.clock.monotonic().saturating_add(WITHIN);
-            self.until = Some(self.clock.sleep_until(until));
+        if buffer.filled().len() > before {
+            self.progress.begins_head();
+            // From now on, not from when more is asked for.
+            self.limit();
         }
         Poll::Ready(Ok(()))
     }

@@ -15,7 +15,7 @@ use latchkey_door::wait_for_installer;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_env::{OffsetClock, SharedRandom, SystemClock, SystemRandom, sleep};
 use latchkey_portal::{
-    BegunEpoch, Config, Database, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
+    BegunEpoch, Config, Database, Limits, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
     create_property, property_file,
 };
 use latchkey_protocol::api::doors::{Door, InstallController};
@@ -135,6 +135,8 @@ impl House {
             public_url: None,
             tls: None,
             trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+            metrics: None,
             mail: MailRoute::Memory(self.mailbox.clone()),
             clock: self.time.shared(),
             random: random(),

@@ -341,7 +341,9 @@ fn wants_new_proof(problem: &Problem) -> bool {
 /// Whether the same request may be accepted a little later.
 fn is_passing(problem: &Problem) -> bool {
     match problem.problem_type() {
-        Some(ProblemType::SignerUnavailable | ProblemType::StoreUnavailable) => true,
+        Some(
+            ProblemType::SignerUnavailable | ProblemType::StoreUnavailable | ProblemType::Full,
+        ) => true,
         // The portal has spoken.
         Some(_) => false,
         None => matches!(problem.status, 502..=504),

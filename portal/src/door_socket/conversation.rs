@@ -18,6 +18,7 @@ use crate::issue::epoch;
 use crate::model::line::{self, Line};
 use crate::model::uses::Wanted;
 use crate::model::{code_check, controller, door_state, event};
+use crate::room::Place;
 use crate::store::{Listening, Tx, Wake};
 
 /// A ping goes out this often; one that is not answered by the next ends the line.
@@ -36,7 +37,8 @@ const SILENT: Goodbye = Goodbye {
     reason: "no answer to a ping",
 };
 
-pub(super) async fn run(app: Shared, mut socket: WebSocket) {
+/// `place` is given back once it is known which door it is.
+pub(super) async fn run(app: Shared, mut socket: WebSocket, place: Place) {
     let door = match sign_in::run(&app, &mut socket).await {
         Ok(door) => door,
         Err(goodbye) => {
@@ -44,6 +46,7 @@ pub(super) async fn run(app: Shared, mut socket: WebSocket) {
             return super::close(socket, &goodbye).await;
         }
     };
+    drop(place);
     // Before it is announced, so that nothing signed in between is missed.
     let wakes = app.store.wakes(&[
         Wake::IssuedTo(door.property, door.door),

@@ -16,7 +16,7 @@ use latchkey_protocol::doorlink::FromPortal;
 pub(crate) use hub::{Hub, RelayLine};
 
 use crate::fault::Fault;
-use crate::http::{Problems, Shared};
+use crate::http::{Network, Problems, Shared};
 
 const LARGEST_MESSAGE: usize = 1024 * 1024;
 
@@ -25,10 +25,12 @@ const LARGEST_MESSAGE: usize = 1024 * 1024;
     responses((status = 101, description = "A WebSocket"), Problems))]
 pub(crate) async fn door_socket(
     State(app): State<Shared>,
+    network: Network,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Fault> {
+    let place = app.waiting.take(Some(network.0))?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| conversation::run(app, socket)))
+    Ok(upgrade.on_upgrade(move |socket| conversation::run(app, socket, place)))
 }
 
 /// Why a conversation ends: the close code and words for the controller's log.

@@ -17,6 +17,10 @@ use crate::listen::Peer;
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Marks an answer that ends when it likes; its connection rests once it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GoesOn;
+
 /// Names a request in the log and in its problem.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
@@ -67,9 +71,10 @@ pub(super) async fn around(
         headers
             .entry(CACHE_CONTROL)
             .or_insert_with(|| HeaderValue::from_static("no-store"));
-        // Who was switched to another protocol sends no more heads.
+        // Who was switched to another protocol sends no more heads, and a stream says itself when it has ended.
         if let Some(progress) = progress
             && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            && response.extensions().get::<GoesOn>().is_none()
         {
             progress.answered();
         }

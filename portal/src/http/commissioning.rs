@@ -15,11 +15,11 @@ use crate::store::{Scope, Tx};
     responses((status = 202, description = "Waiting for an installer"), Problems))]
 pub(super) async fn offer(
     State(app): State<Shared>,
-    Network(network): Network,
+    network: Network,
     Body(request): Body<ControllerOffer>,
 ) -> Result<StatusCode, Fault> {
     let tools = app.tools.clone();
-    let work = move |tx: &mut dyn Tx| offer::lay(tx, &tools, &request.offer.0, &network);
+    let work = move |tx: &mut dyn Tx| offer::lay(tx, &tools, &request.offer.0, &network.name());
     app.store.write(Scope::Portal, work).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -27,8 +27,13 @@ pub(super) async fn credential_challenge(
         write,
         StatusCode::OK,
         |tx, tools, member, ()| {
-            let (nonce, expires_at) =
-                challenge::make(tx, tools, member.property, &member.device.0)?;
+            let (nonce, expires_at) = challenge::make(
+                tx,
+                tools,
+                member.property,
+                &member.device.0,
+                challenge::OF_A_DEVICE,
+            )?;
             Ok(CredentialChallenge {
                 nonce: nonce[..].into(),
                 expires_at,

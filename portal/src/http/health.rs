@@ -1,4 +1,4 @@
-//! `GET /healthz`, `/readyz`, `/metrics`: for whoever runs the portal.
+//! `GET /healthz`, `/readyz`, and on a listener of its own `/metrics`: for whoever runs the portal.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -34,8 +34,6 @@ pub(super) async fn readyz(State(app): State<Shared>) -> Result<&'static str, Fa
 }
 
 /// Counters for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "portal",
-    responses((status = 200, content_type = "application/openmetrics-text", description = "OpenMetrics"), Problems))]
 pub(super) async fn metrics(
     State(app): State<Shared>,
 ) -> Result<(StatusCode, [(http::HeaderName, &'static str); 1], String), Fault> {

@@ -129,8 +129,13 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(crate::relay::relay))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
         .routes(routes!(problems::problem_page))
+}
+
+/// What is counted, apart from the API.
+pub(crate) fn metrics_router(app: Shared) -> Router {
+    let routes = Router::new().route("/metrics", get(health::metrics));
+    routes.with_state(app)
 }
 
 /// The whole portal as a service.

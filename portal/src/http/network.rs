@@ -10,9 +10,16 @@ use super::Shared;
 use crate::auth::network::{client, network};
 use crate::listen::Peer;
 
-/// See [`network`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Network(pub(crate) String);
+/// Who asks, as far as limits go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network(pub(crate) IpAddr);
+
+impl Network {
+    /// See [`network`].
+    pub(crate) fn name(self) -> String {
+        network(self.0)
+    }
+}
 
 impl FromRequestParts<Shared> for Network {
     type Rejection = Infallible;
@@ -21,7 +28,6 @@ impl FromRequestParts<Shared> for Network {
         let peer = parts.extensions.get::<ConnectInfo<Peer>>();
         // Whoever serves without connections (nobody does) serves one network.
         let peer = peer.map_or(IpAddr::from([0; 4]), |peer| peer.0.addr.ip());
-        let client = client(peer, &parts.headers, &app.trusted_proxies);
-        Ok(Self(network(client)))
+        Ok(Self(client(peer, &parts.headers, &app.trusted_proxies)))
     }
 }

@@ -14,10 +14,10 @@ use crate::store::{Scope, Tx};
     responses((status = 200, body = SignInStarted, description = "A code is on its way"), Problems))]
 pub(super) async fn sign_in(
     State(app): State<Shared>,
-    Network(network): Network,
+    network: Network,
     Body(request): Body<SignInRequest>,
 ) -> Result<Json<SignInStarted>, Fault> {
     let tools = app.tools.clone();
-    let work = move |tx: &mut dyn Tx| sign_in::start(tx, &tools, &request.email, &network);
+    let work = move |tx: &mut dyn Tx| sign_in::start(tx, &tools, &request.email, &network.name());
     Ok(Json(app.store.write(Scope::Portal, work).await?))
 }

@@ -18,7 +18,7 @@ use crate::store::Scope;
     responses((status = 200, body = Tokens, description = "Signed in"), Problems))]
 pub(super) async fn sign_in_confirm(
     State(app): State<Shared>,
-    Network(network): Network,
+    network: Network,
     Path(id): Path<String>,
     Proven(proof): Proven,
     Body(request): Body<SignInConfirm>,
@@ -37,7 +37,7 @@ pub(super) async fn sign_in_confirm(
             if person::properties_of(tx, &email)?.is_empty() {
                 return Ok(None);
             }
-            sign_in::remember_network(tx, &email, &network, tools.now())?;
+            sign_in::remember_network(tx, &email, &network.name(), tools.now())?;
             let tokens = session::register(tx, &tools, &email, &proof.jkt, &device_name)?;
             Ok::<_, Fault>(Some(tokens))
         })

@@ -9,7 +9,7 @@ use latchkey_protocol::ids::PropertyId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Caller, Problems, Shared};
+use super::{Caller, Network, Problems, Shared};
 use crate::fault::Fault;
 use crate::model::{member, sync};
 use crate::store::Wake;
@@ -35,10 +35,15 @@ pub(super) async fn sync(
     State(app): State<Shared>,
     Path(property): Path<PropertyId>,
     Query(asked): Query<Asked>,
+    network: Network,
     Caller(caller): Caller,
 ) -> Result<Json<SyncPage>, Fault> {
     let wait = Duration::from_secs(asked.wait.min(LONGEST_WAIT));
     let until = app.tools.clock.monotonic() + wait;
+    let _place = match asked.wait {
+        0 => None,
+        _ => Some(app.waiting.take(Some(network.0))?),
+    };
     // Before the first look, so that nothing falls between.
     let mut wakes = app.store.wakes(&[Wake::Changed(property)]);
     loop {

@@ -12,13 +12,25 @@ use crate::tools::Tools;
 
 const LIFE: TimeDelta = TimeDelta::minutes(10);
 
-/// A new nonce for whoever this is (a device, a link).
+/// How many nonces a device may have open at a property, where it registers two keys.
+pub(crate) const OF_A_DEVICE: i64 = 16;
+/// How many a link may, which any number of people look at.
+pub(crate) const OF_A_LINK: i64 = 1000;
+
+/// A new nonce for whoever this is (a device, a link), who may have so many open: the oldest makes room.
 pub(crate) fn make(
     tx: &mut dyn Tx,
     tools: &Tools,
     property: PropertyId,
     owner: &[u8; 16],
+    open: i64,
 ) -> Result<([u8; NONCE_LEN], DateTime<Utc>), StoreError> {
+    tx.execute(
+        "DELETE FROM challenge WHERE property = ?1 AND owner = ?2 AND nonce IN
+             (SELECT nonce FROM challenge WHERE property = ?1 AND owner = ?2
+              ORDER BY expires_at DESC, nonce LIMIT 1000 OFFSET ?3)",
+        params![property, *owner, open - 1],
+    )?;
     let nonce = tools.random::<NONCE_LEN>();
     let expires_at = tools.now() + LIFE;
     tx.execute(

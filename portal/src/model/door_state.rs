@@ -9,7 +9,7 @@ use super::{controller, door, key_write, uses};
 use crate::fault::Fault;
 use crate::issue::statements::as_i64;
 use crate::issue::{bundles, pass_rows, revocations};
-use crate::store::{StoreError, Tx, Wake, params};
+use crate::store::{Row, StoreError, Tx, Wake, params};
 use crate::tools::Tools;
 
 /// Takes a signed state, from the door itself or from a phone that was there. An older one than the last says nothing
@@ -104,6 +104,7 @@ fn keep(tx: &mut dyn Tx, tools: &Tools, state: &DoorState, bytes: &[u8]) -> Resu
     )?;
     if first_seen > 0 {
         tell_withdrawals(tx, property, state)?;
+        forget_needless(tx, property, state)?;
     }
     door::had_contact(tx, property, door, now)?;
     let numbers = state.statements;
@@ -136,6 +137,39 @@ fn tell_withdrawals(
     for row in keys {
         key_write::tell(tx, property, row.at(0)?, &Default::default())?;
     }
+    Ok(())
+}
+
+/// Forgets that this door showed the list before this one, unless something was last put on a list between that one and
+/// the one before it: then the withdrawal of its key is proved by it. So a door has at most as many rows as keys were
+/// withdrawn or cut, however many lists it shows.
+fn forget_needless(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    state: &DoorState,
+) -> Result<(), StoreError> {
+    let (door, version) = (state.door, as_i64(state.list.version)?);
+    let before = tx.query(
+        "SELECT epoch, version FROM list_seen
+         WHERE property = ?1 AND door = ?2 AND (epoch < ?3 OR (epoch = ?3 AND version < ?4))
+         ORDER BY epoch DESC, version DESC LIMIT 2",
+        params![property, door, state.list.epoch, version],
+    )?;
+    let number = |row: &Row| Ok::<_, StoreError>((row.at::<u32>(0)?, row.at::<i64>(1)?));
+    let Some(last) = before.first().map(number).transpose()? else {
+        return Ok(());
+    };
+    let earlier = before.get(1).map(number).transpose()?.unwrap_or((0, 0));
+    tx.execute(
+        "DELETE FROM list_seen
+         WHERE property = ?1 AND door = ?2 AND epoch = ?3 AND version = ?4 AND NOT EXISTS
+             (SELECT 1 FROM revoked r WHERE r.property = ?1
+                AND (r.epoch < ?3 OR (r.epoch = ?3 AND r.version <= ?4))
+                AND (r.epoch > ?5 OR (r.epoch = ?5 AND r.version > ?6))
+                AND NOT EXISTS (SELECT 1 FROM revoked l WHERE l.property = ?1 AND l.key_id = r.key_id
+                    AND (l.epoch > r.epoch OR (l.epoch = r.epoch AND l.version > r.version))))",
+        params![property, door, last.0, last.1, earlier.0, earlier.1],
+    )?;
     Ok(())
 }
 

@@ -108,7 +108,7 @@ pub(crate) fn state(
 /// What a link is for. Binds nothing.
 pub(crate) fn preview(tx: &mut dyn Tx, tools: &Tools, token: &str) -> Result<LinkPreview, Fault> {
     let (property, link, bound, key) = open(tx, tools, token)?;
-    let (nonce, _) = challenge::make(tx, tools, property.id, &link.0)?;
+    let (nonce, _) = challenge::make(tx, tools, property.id, &link.0, challenge::OF_A_LINK)?;
     Ok(LinkPreview {
         link,
         property: property.id,

@@ -11,7 +11,7 @@ use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::ids::{DoorId, PropertyId};
 
 use crate::fault::Fault;
-use crate::http::{Caller, Problems, Shared};
+use crate::http::{Caller, Network, Problems, Shared};
 use crate::model::{door, member};
 use remote::PhoneLine;
 pub(crate) use remote::{Remote, run};
@@ -26,6 +26,7 @@ const LARGEST_MESSAGE: usize = 64 * 1024;
 pub(crate) async fn relay(
     State(app): State<Shared>,
     Path((property, door)): Path<(PropertyId, DoorId)>,
+    network: Network,
     Caller(caller): Caller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Fault> {
@@ -41,10 +42,14 @@ pub(crate) async fn relay(
     // Who may not see the door learns nothing from how the request was made.
     let upgrade =
         upgrade.map_err(|error| Fault::because(ProblemType::BadRequest, error.to_string()))?;
+    let place = app.waiting.take(Some(network.0))?;
     let line = PhoneLine::open(&app, property, door, device).await?;
     let line = line.ok_or(Fault::new(ProblemType::DoorOffline))?;
     let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| carry(app, socket, line)))
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        carry(app, socket, line).await;
+        drop(place);
+    }))
 }
 
 async fn carry(app: Shared, mut phone: WebSocket, mut line: PhoneLine) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use latchkey_env::Clock as _;
 use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::proof::KeyKind;
 use latchkey_protocol::revocation::RevocationList;
@@ -135,5 +136,66 @@ async fn a_full_list_makes_room_for_a_withdrawal_with_what_is_over_and_never_wit
             let key: Key = staff.get(&path).await.ok();
             assert!(key.withdrawal.is_none(), "nothing is half done");
         }
+    }
+}
+
+#[tokio::test]
+async fn how_often_a_door_shows_a_list_is_forgotten_and_what_proves_a_withdrawal_is_not() {
+    let world = World::start().await;
+    let rita = world.device(RESIDENT).await;
+    rita.register(&world, KeyKind::AccessCredential, &Software::new())
+        .await;
+    let mut gate = Door::install(&world, "South gate").await;
+    let staff = world.device(STAFF).await;
+    let south = find(&world, &staff, "South gate").await.id;
+    let holder = person(&world, &staff, "Rita Resident").await.id;
+    let issuer = issuer(&world, &staff).await;
+    let dead_at = async |key: &Key| {
+        let shown: Key = staff
+            .get(&world.path(&format!("/keys/{}", key.id)))
+            .await
+            .ok();
+        shown.withdrawal.unwrap().doors[0].dead_at
+    };
+    let draft = |name: &str, from: &str| {
+        let rules = json!({ "range": { "from": from } });
+        json!({ "name": name, "kind": "mobile", "persons": [holder], "doors": { "some": [south] }, "rules": rules })
+    };
+    let keys = world.path("/keys");
+    let first: Key = staff.post(&keys, draft("First", "2026-11-01")).await.ok();
+    let edited: Key = staff.post(&keys, draft("Edited", "2026-11-01")).await.ok();
+    let path = world.path(&format!("/keys/{}", first.id));
+    staff.call(Method::DELETE, &path, None).await.ok::<Key>();
+    let shown = list(&world, &staff.sync(&world, None).await, &issuer);
+    visit(&world, &staff, &mut gate, &shown).await;
+    let proved = dead_at(&first).await;
+    assert_eq!(proved, Some(world.clock.now()));
+
+    // Each cut of the other key is a list of its own, and the door shows each.
+    let path = world.path(&format!("/keys/{}", edited.id));
+    for day in 2..12 {
+        world.clock.advance(Duration::from_secs(20));
+        let cut = draft("Edited", &format!("2026-11-{day:02}"));
+        staff.call(Method::PUT, &path, Some(cut)).await.ok::<Key>();
+        let next = list(&world, &staff.sync(&world, None).await, &issuer);
+        assert!(next.number() > gate.state.list);
+        visit(&world, &staff, &mut gate, &next).await;
+        assert_eq!(dead_at(&first).await, proved);
+    }
+    let last = world.clock.now();
+    staff.call(Method::DELETE, &path, None).await.ok::<Key>();
+    let next = list(&world, &staff.sync(&world, None).await, &issuer);
+    visit(&world, &staff, &mut gate, &next).await;
+    assert_eq!(
+        (dead_at(&first).await, dead_at(&edited).await),
+        (proved, Some(last))
+    );
+    if world.database.address.is_none() {
+        let file = world.folder.path().join("portal.db");
+        let database = rusqlite::Connection::open(file).unwrap();
+        let rows = database.query_row("SELECT COUNT(*) FROM list_seen", [], |row| {
+            row.get::<_, i64>(0)
+        });
+        assert!(rows.unwrap() <= 4, "one a key, the present one, the first");
     }
 }

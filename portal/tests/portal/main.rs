@@ -17,6 +17,7 @@ mod abuse_routes;
 mod bundles;
 mod codes;
 mod commissioning;
+mod crowds;
 #[cfg(target_os = "linux")]
 mod disk;
 mod door_line;

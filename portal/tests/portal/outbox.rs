@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, MailRoute, Mailbox, Portal, create_property, property_file};
+use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal, create_property, property_file};
 use reqwest::Method;
 use serde_json::json;
 
@@ -47,6 +47,8 @@ async fn a_letter_that_could_not_be_sent_is_sent_after_a_restart() {
         public_url: None,
         tls: None,
         trusted_proxies: Vec::new(),
+        limits: Limits::default(),
+        metrics: None,
         mail: MailRoute::Smtp {
             url: format!("smtp://127.0.0.1:{port}"),
             from: "keys@harbour.example".to_owned(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, MailRoute, Mailbox, Portal};
+use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
@@ -21,6 +21,8 @@ async fn behind(trusted: &[&str], folder: &tempfile::TempDir, place: &Place) -> 
         public_url: None,
         tls: None,
         trusted_proxies: trusted.iter().map(|net| net.parse().unwrap()).collect(),
+        limits: Limits::default(),
+        metrics: None,
         mail: MailRoute::Memory(Mailbox::new()),
         clock: Arc::new(VirtualClock::at("2026-11-24T09:00:00Z")),
         random: Arc::new(SystemRandom),

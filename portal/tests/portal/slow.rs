@@ -7,10 +7,10 @@ use tokio::net::TcpStream;
 
 use crate::world::{OWNER, World};
 
-const HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+pub(crate) const HEAD: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 /// Reads one answer's head and its body `ok`.
-async fn is_answered(stream: &mut (impl AsyncRead + Unpin)) {
+pub(crate) async fn is_answered(stream: &mut (impl AsyncRead + Unpin)) {
     let mut answer = Vec::new();
     while !answer.ends_with(b"ok\n") {
         assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
@@ -79,12 +79,28 @@ async fn a_client_that_sends_a_byte_a_second_is_cut_off_in_the_midst_of_its_head
 }
 
 #[tokio::test]
-async fn a_connection_may_rest_between_its_requests() {
+async fn a_connection_may_rest_between_its_requests_but_not_for_ever() {
     let world = World::start().await;
     let mut patient = TcpStream::connect(world.portal.addr()).await.unwrap();
     for _ in 0..3 {
         patient.write_all(HEAD).await.unwrap();
         is_answered(&mut patient).await;
-        world.clock.advance(Duration::from_secs(3600));
+        world.clock.advance(Duration::from_secs(600));
     }
+    patient.write_all(HEAD).await.unwrap();
+    is_answered(&mut patient).await;
+    let mut rest = Vec::new();
+    let seconds = seconds_until(&world, async || {}, patient.read_to_end(&mut rest)).await;
+    assert!(seconds >= 660, "closed after {seconds} seconds");
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_that_never_asks_for_anything_is_closed() {
+    let world = World::start().await;
+    let mut silent = TcpStream::connect(world.portal.addr()).await.unwrap();
+    let mut rest = Vec::new();
+    let seconds = seconds_until(&world, async || {}, silent.read_to_end(&mut rest)).await;
+    assert!(seconds >= 660, "closed after {seconds} seconds");
+    assert!(rest.is_empty());
 }

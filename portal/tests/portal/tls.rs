@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, MailRoute, Mailbox, Portal, StartError, Tls};
+use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal, StartError, Tls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +30,8 @@ fn config(folder: &Path, place: &Place, key: &str) -> Config {
             key: fixture(key),
         }),
         trusted_proxies: Vec::new(),
+        limits: Limits::default(),
+        metrics: None,
         mail: MailRoute::Memory(Mailbox::new()),
         clock: Arc::new(VirtualClock::at("2026-11-24T09:00:00Z")),
         random: Arc::new(SystemRandom),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
 use latchkey_portal::{
-    AuditChain, Config, Database, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
+    AuditChain, Config, Database, Limits, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
     create_property, property_file,
 };
 use latchkey_protocol::ids::PropertyId;
@@ -142,6 +142,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With some of the portal's configuration changed, until it is started again.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         // The test's HTTP client has no cryptography of its own; the first test to come here brings it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -157,7 +162,9 @@ impl World {
         );
         let property = made.await.unwrap().property;
         let mail = Mailbox::new();
-        let portal = start(&folder, &database, &clock, &mail).await;
+        let mut config = config(&folder, &database, &clock, &mail);
+        change(&mut config);
+        let portal = Portal::start(config).await.unwrap();
         Self {
             folder,
             database,
@@ -242,17 +249,27 @@ async fn start(
     clock: &VirtualClock,
     mail: &Mailbox,
 ) -> Portal {
-    Portal::start(Config {
+    let config = config(folder, database, clock, mail);
+    Portal::start(config).await.unwrap()
+}
+
+fn config(
+    folder: &tempfile::TempDir,
+    database: &Place,
+    clock: &VirtualClock,
+    mail: &Mailbox,
+) -> Config {
+    Config {
         data: folder.path().to_owned(),
         database: database.database.clone(),
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,
         trusted_proxies: Vec::new(),
+        limits: Limits::default(),
+        metrics: None,
         mail: MailRoute::Memory(mail.clone()),
         clock: Arc::new(clock.clone()),
         random: Arc::new(SystemRandom),
-    })
-    .await
-    .unwrap()
+    }
 }

@@ -76,6 +76,8 @@ problems! {
     /// The portal's database cannot be reached, has no room or broke off: ask again a little later, with the same
     /// idempotency key.
     StoreUnavailable = "store-unavailable", 503, "The portal cannot use its database now";
+    /// The portal holds as many connections, or answers, as it can; `Retry-After` says when to come back.
+    Full = "full", 503, "The portal is full";
     /// A fault of the portal. The log has it under the request's id.
     Internal = "internal", 500, "The portal failed";
 }
