@@ -315,6 +315,8 @@ async fn forgotten(at_gate: bool) -> (Scene, Gate, Backup) {
 }
 
 async fn until_withdrawn(scene: &Scene) {
+    // What the phone knew before the restore says nothing.
+    scene.olga.sync().await.unwrap();
     until(&scene.olga, |_| {
         let keys = scene.desk.keys().unwrap();
         let key = keys.iter().find(|key| key.name == "Apartment 12");
