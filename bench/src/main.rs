@@ -5,11 +5,17 @@
 
 mod aliro;
 mod codes;
+mod doors;
+mod events;
 mod key;
 mod measure;
+mod meter;
 mod primitives;
 mod rules;
+mod scene;
+mod sync;
 mod table;
+mod wallet;
 
 use std::process::ExitCode;
 
@@ -33,6 +39,12 @@ enum Name {
     Rules,
     /// Rotating codes
     Codes,
+    /// A phone's start
+    Wallet,
+    /// A phone that keeps in step
+    Sync,
+    /// What doors report
+    Events,
 }
 
 impl Name {
@@ -41,6 +53,9 @@ impl Name {
             Self::Aliro => aliro::bench(),
             Self::Rules => rules::bench(),
             Self::Codes => codes::bench(),
+            Self::Wallet => wallet::bench(),
+            Self::Sync => sync::bench(),
+            Self::Events => events::bench(),
         }
     }
 }

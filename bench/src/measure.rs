@@ -56,6 +56,24 @@ impl Timed {
         }
     }
 
+    /// A long one that finds what only `prepare` can have left: prepared anew before each time.
+    pub(crate) fn each<I, T>(
+        mut prepare: impl FnMut() -> I + 'static,
+        mut run: impl FnMut(I) -> T + 'static,
+    ) -> Self {
+        Self::told(move || {
+            let input = prepare();
+            elapsed(|| run(input))
+        })
+    }
+
+    /// One that says itself how long it took.
+    pub(crate) fn told(mut run: impl FnMut() -> Duration + 'static) -> Self {
+        Self {
+            sample: Box::new(move |times| (0..times).map(|_| run()).sum()),
+        }
+    }
+
     /// How often it is to be run for a sample that is long enough.
     fn times(&mut self) -> u32 {
         let mut times = 1;
@@ -67,9 +85,12 @@ impl Timed {
 }
 
 /// What each of the operations takes, in seconds.
-pub(crate) fn measure(operations: &mut [Timed]) -> Vec<f64> {
-    let times: Vec<u32> = operations.iter_mut().map(Timed::times).collect();
+pub(crate) fn measure(operations: &mut [&mut Timed]) -> Vec<f64> {
+    let times: Vec<u32> = operations.iter_mut().map(|timed| timed.times()).collect();
     let mut samples = vec![Vec::new(); operations.len()];
+    if operations.is_empty() {
+        return Vec::new();
+    }
     let begin = now();
     for round in 0.. {
         if round >= ROUNDS && begin.elapsed() >= RUN {
@@ -88,6 +109,13 @@ pub(crate) fn measure(operations: &mut [Timed]) -> Vec<f64> {
 fn low_quantile(mut samples: Vec<f64>) -> f64 {
     samples.sort_unstable_by(f64::total_cmp);
     samples[samples.len() / QUANTILE]
+}
+
+/// How long this takes.
+pub(crate) fn elapsed<T>(work: impl FnOnce() -> T) -> Duration {
+    let start = now();
+    black_box(work());
+    start.elapsed()
 }
 
 #[expect(

@@ -1,54 +1,70 @@
-//! The access decision, among the keys of a large property.
+//! The access decision among the keys of a large property, each found by the credential that is shown.
+
+mod cedar;
+mod keys;
+
+use std::rc::Rc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use latchkey_protocol::rules::{
-    AccessRules, Calendar, Facts, Holidays, OffsetChange, Offsets, Span, decide,
-};
+use latchkey_protocol::rules::{AccessRules, OffsetChange, Offsets, Span, decide, verdict};
 
+use self::keys::Property;
 use crate::measure::Timed;
 use crate::primitives;
 use crate::table::{Bench, Limit};
 
-const KEYS: usize = 5_000;
+/// Seconds that the yes or no may take, and the same with the next moment of change.
+const VERDICT: f64 = 0.5e-6;
+const DECISION: f64 = 50e-6;
 
-/// Beside the check of a signature, because every decision comes after at least one.
+/// Beside cedar-policy, which is there for decisions; and beside the check of a signature, because every
+/// decision comes after at least one.
 pub(crate) fn bench() -> Bench {
     let mut bench = Bench::new("rules");
+    let property = Rc::new(Property::new());
     let check = bench.operation("a check of a signature", primitives::check(126));
-    let decision = bench.operation("a decision", decision());
-    bench.subject(decision).peer(check, Limit::Shown);
+    let cedar = bench.operation("cedar-policy", cedar::decision(&property));
+    let yes_or_no = bench.operation("yes or no", yes_or_no(Rc::clone(&property)));
+    let decision = bench.operation("with the next moment", decision(property));
+    bench
+        .subject(yes_or_no)
+        .peer(cedar, Limit::Within(VERDICT))
+        .peer(check, Limit::Shown);
+    bench
+        .subject(decision)
+        .peer(cedar, Limit::Within(DECISION))
+        .peer(check, Limit::Shown);
     bench
 }
 
-/// One decision, which names the next moment of change as well; each time about another key.
-fn decision() -> Timed {
-    let offsets = offsets();
-    let holidays = Holidays::default();
-    let keys: Vec<AccessRules> = (0..KEYS).map(rules).collect();
-    let facts = Facts::at(now());
-    let mut next = 0;
+/// Each time with another credential.
+fn yes_or_no(property: Rc<Property>) -> Timed {
+    let mut turn = 0;
     Timed::new(move || {
-        let calendar = Calendar {
-            offsets: &offsets,
-            holidays: &holidays,
-        };
-        next = (next + 1) % KEYS;
-        decide(&keys[next], &calendar, &facts)
+        let asked = property.asked(&mut turn);
+        verdict(
+            property.found(asked.credential),
+            &property.calendar(),
+            &asked.facts,
+        )
     })
 }
-/// The moment of all measurements: a Friday.
-pub(crate) fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_800_000_000, 0).expect("an instant")
+
+fn decision(property: Rc<Property>) -> Timed {
+    let mut turn = 0;
+    Timed::new(move || {
+        let asked = property.asked(&mut turn);
+        decide(
+            property.found(asked.credential),
+            &property.calendar(),
+            &asked.facts,
+        )
+    })
 }
 
-/// A third each: always, a stay of some days, a cleaner's two windows a week.
-fn rules(number: usize) -> AccessRules {
-    let text = match number % 3 {
-        0 => r#"{}"#,
-        1 => r#"{"range": {"from": "2027-01-10T15:00", "until": "2027-01-20T11:00"}}"#,
-        _ => return two_windows(),
-    };
-    serde_json::from_str(text).expect("rules")
+/// The moment of all measurements: eight o'clock on a Friday.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).expect("an instant")
 }
 
 /// A cleaner's.

@@ -5,17 +5,30 @@ use std::fmt;
 
 use crate::measure::{Timed, measure};
 
+/// Stands in a column that has nothing to say.
+const NOTHING: &str = "-";
+
 /// One bench, being put together.
 pub(crate) struct Bench {
     title: &'static str,
     names: Vec<String>,
-    operations: Vec<Timed>,
+    /// One for each operation.
+    costs: Vec<Cost>,
     rows: Vec<Row>,
     notes: Vec<Note>,
+    not_run: Vec<String>,
 }
 
 /// A line that follows from what was measured.
 type Note = Box<dyn Fn(&Table) -> String>;
+
+/// What an operation costs.
+enum Cost {
+    /// Time, to be measured.
+    Time(Timed),
+    /// So many bytes.
+    Bytes(f64),
+}
 
 /// An operation of a bench.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,11 +39,13 @@ pub(crate) struct Operation(usize);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Floor(Vec<(u32, Operation)>);
 
-/// How many times as long a subject may take as what it stands beside.
+/// What a subject may cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Limit {
-    /// This often.
+    /// This many times as much as what it stands beside.
     AtMost(f64),
+    /// So many seconds or bytes, whatever stands beside it.
+    Within(f64),
     /// The ratio is only shown.
     Shown,
 }
@@ -51,6 +66,8 @@ enum Beside {
     Floor(Floor),
     /// Something that does the same job, or that one knows the cost of.
     Peer(Operation),
+    /// Nothing: the limit is of its own.
+    Nothing,
 }
 
 impl Bench {
@@ -58,17 +75,28 @@ impl Bench {
         Self {
             title,
             names: Vec::new(),
-            operations: Vec::new(),
+            costs: Vec::new(),
             rows: Vec::new(),
             notes: Vec::new(),
+            not_run: Vec::new(),
         }
     }
 
     /// Adds an operation.
     pub(crate) fn operation(&mut self, name: impl Into<String>, timed: Timed) -> Operation {
-        self.names.push(name.into());
-        self.operations.push(timed);
-        Operation(self.operations.len() - 1)
+        self.costing(name.into(), Cost::Time(timed))
+    }
+
+    /// Adds one that costs bytes.
+    pub(crate) fn bytes(&mut self, name: impl Into<String>, bytes: u64) -> Operation {
+        #[expect(clippy::cast_precision_loss, reason = "nothing here is that large")]
+        self.costing(name.into(), Cost::Bytes(bytes as f64))
+    }
+
+    fn costing(&mut self, name: String, cost: Cost) -> Operation {
+        self.names.push(name);
+        self.costs.push(cost);
+        Operation(self.costs.len() - 1)
     }
 
     /// Says what an operation is to be seen beside.
@@ -84,9 +112,23 @@ impl Bench {
         self.notes.push(Box::new(note));
     }
 
+    /// Says that a part of it cannot be run here, and why.
+    pub(crate) fn not_run(&mut self, why: impl Into<String>) {
+        self.not_run.push(why.into());
+    }
+
     /// Measures everything.
     pub(crate) fn run(mut self) -> Table {
-        let takes = measure(&mut self.operations);
+        let timed = self.costs.iter_mut().filter_map(|cost| match cost {
+            Cost::Time(timed) => Some(timed),
+            Cost::Bytes(_) => None,
+        });
+        let mut times = measure(&mut timed.collect::<Vec<_>>()).into_iter();
+        let takes = self.costs.iter().map(|cost| match cost {
+            Cost::Time(_) => times.next().expect("each was measured"),
+            Cost::Bytes(bytes) => *bytes,
+        });
+        let takes = takes.collect();
         Table { bench: self, takes }
     }
 }
@@ -100,6 +142,11 @@ impl Subject<'_> {
     /// Beside another operation.
     pub(crate) fn peer(self, peer: Operation, limit: Limit) -> Self {
         self.row(Beside::Peer(peer), limit)
+    }
+
+    /// Beside nothing.
+    pub(crate) fn alone(self, limit: Limit) -> Self {
+        self.row(Beside::Nothing, limit)
     }
 
     fn row(self, beside: Beside, limit: Limit) -> Self {
@@ -122,9 +169,10 @@ impl Floor {
 }
 
 impl Limit {
-    fn holds(self, ratio: f64) -> bool {
+    fn holds(self, takes: f64, ratio: Option<f64>) -> bool {
         match self {
-            Self::AtMost(limit) => ratio <= limit,
+            Self::AtMost(limit) => ratio.is_some_and(|ratio| ratio <= limit),
+            Self::Within(limit) => takes <= limit,
             Self::Shown => true,
         }
     }
@@ -133,7 +181,7 @@ impl Limit {
 /// What was measured.
 pub(crate) struct Table {
     bench: Bench,
-    /// Seconds, by operation.
+    /// Seconds or bytes, by operation.
     takes: Vec<f64>,
 }
 
@@ -141,25 +189,30 @@ impl Table {
     /// How many limits do not hold.
     pub(crate) fn missed(&self) -> usize {
         let rows = self.bench.rows.iter();
-        rows.filter(|row| !row.limit.holds(self.ratio(row))).count()
+        rows.filter(|row| !self.holds(row)).count()
     }
 
-    /// Seconds that an operation takes.
+    fn holds(&self, row: &Row) -> bool {
+        row.limit.holds(self.takes(row.subject), self.ratio(row))
+    }
+
+    /// Seconds or bytes that an operation takes.
     pub(crate) fn takes(&self, operation: Operation) -> f64 {
         self.takes[operation.0]
     }
 
-    fn ratio(&self, row: &Row) -> f64 {
-        self.takes(row.subject) / self.takes_beside(row)
+    fn ratio(&self, row: &Row) -> Option<f64> {
+        Some(self.takes(row.subject) / self.takes_beside(row)?)
     }
 
-    fn takes_beside(&self, row: &Row) -> f64 {
+    fn takes_beside(&self, row: &Row) -> Option<f64> {
         match &row.beside {
-            Beside::Floor(Floor(parts)) => parts
-                .iter()
-                .map(|(times, operation)| f64::from(*times) * self.takes(*operation))
-                .sum(),
-            Beside::Peer(peer) => self.takes(*peer),
+            Beside::Floor(Floor(parts)) => {
+                let part = |(times, part): &(u32, Operation)| f64::from(*times) * self.takes(*part);
+                Some(parts.iter().map(part).sum())
+            }
+            Beside::Peer(peer) => Some(self.takes(*peer)),
+            Beside::Nothing => None,
         }
     }
 
@@ -167,10 +220,20 @@ impl Table {
         &self.bench.names[operation.0]
     }
 
+    /// In the unit of this operation.
+    fn shown(&self, of: Operation, takes: f64) -> String {
+        match self.bench.costs[of.0] {
+            Cost::Time(_) => shown(takes),
+            Cost::Bytes(_) if takes < 1e6 => format!("{takes:.0} B"),
+            Cost::Bytes(_) => format!("{:.1} MB", takes / 1e6),
+        }
+    }
+
     fn name_beside(&self, row: &Row) -> String {
         match &row.beside {
             Beside::Floor(_) => "its floor".to_owned(),
             Beside::Peer(peer) => self.name(*peer).to_owned(),
+            Beside::Nothing => NOTHING.to_owned(),
         }
     }
 
@@ -195,7 +258,7 @@ impl Table {
         }
         let alone = alone
             .into_iter()
-            .map(|part| format!("{} {}", self.name(part), shown(self.takes(part))));
+            .map(|part| format!("{} {}", self.name(part), self.shown(part, self.takes(part))));
         let alone: Vec<_> = alone.collect();
         if alone.is_empty() {
             return Ok(());
@@ -204,18 +267,26 @@ impl Table {
     }
 
     fn cells(&self, row: &Row) -> [String; 7] {
-        let ratio = self.ratio(row);
-        let (limit, verdict) = match row.limit {
-            Limit::AtMost(limit) if row.limit.holds(ratio) => (format!("{limit:.2}"), "pass"),
-            Limit::AtMost(limit) => (format!("{limit:.2}"), "MISS"),
-            Limit::Shown => ("-".to_owned(), ""),
+        let beside = self.takes_beside(row);
+        let beside = beside.map(|takes| self.shown(row.subject, takes));
+        let ratio = self.ratio(row).map(|ratio| format!("{ratio:.3}"));
+        let or_nothing = |cell: Option<String>| cell.unwrap_or_else(|| NOTHING.to_owned());
+        let limit = match row.limit {
+            Limit::AtMost(limit) => format!("{limit:.2}"),
+            Limit::Within(limit) => self.shown(row.subject, limit),
+            Limit::Shown => NOTHING.to_owned(),
+        };
+        let verdict = match row.limit {
+            Limit::Shown => "",
+            _ if self.holds(row) => "pass",
+            _ => "MISS",
         };
         [
             self.name(row.subject).to_owned(),
-            shown(self.takes(row.subject)),
+            self.shown(row.subject, self.takes(row.subject)),
             self.name_beside(row),
-            shown(self.takes_beside(row)),
-            format!("{ratio:.3}"),
+            or_nothing(beside),
+            or_nothing(ratio),
             limit,
             verdict.to_owned(),
         ]
@@ -254,6 +325,9 @@ impl fmt::Display for Table {
         self.write_floors(f)?;
         for note in &self.bench.notes {
             writeln!(f, "{}", note(self))?;
+        }
+        for why in &self.bench.not_run {
+            writeln!(f, "NOT RUN: {why}")?;
         }
         Ok(())
     }
