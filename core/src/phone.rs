@@ -61,7 +61,7 @@ impl Phone {
     /// Opens the wallet, or makes a new one.
     ///
     /// # Errors
-    /// [`Error::Wallet`]: see [`WalletError`](crate::wallet::WalletError) for what to do about it.
+    /// [`Error::Wallet`]: see [`WalletError`] for what to do about it.
     pub fn open(config: PhoneConfig) -> Result<Arc<Self>, Error> {
         let wallet = Wallet::open(&config.folder, &*config.sealing, config.random.clone())?;
         let sealed_by = config

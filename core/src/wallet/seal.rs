@@ -1,7 +1,7 @@
 //! How a cell of the wallet is sealed.
 //!
 //! Three keys come out of the data key by HKDF (RFC 5869): one seals cells with AES-256-GCM, one makes row
-//! ids, so that neither a value nor a name of a row stands in the clear, and one is the [tally](super::tally)'s.
+//! ids, so that neither a value nor a name of a row stands in the clear, and one is the tally's.
 //! A cell is
 //!
 //! ```text
