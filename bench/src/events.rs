@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use self::bare::Bare;
 use crate::doors::{Controller, Line};
 use crate::measure::{Timed, elapsed};
-use crate::scene::{HEAD, OWNER, Scene};
+use crate::scene::{HEAD, OWNER, Scene, doors};
 use crate::table::{Bench, Limit};
 
 /// Doors that report at once; one event at a time each, the next when the last is kept.
@@ -55,10 +55,7 @@ fn property() -> String {
          persons = [\"Rita Resident\"]
          doors = \"all\"\n"
     );
-    for door in 0..DOORS {
-        file +=
-            &format!("[[doors]]\nname = \"Door {door}\"\nkind = \"gate\"\nreach = \"online\"\n");
-    }
+    file += &doors(DOORS as usize, "gate");
     file
 }
 

@@ -31,6 +31,14 @@ name = "Olga Owner"
 email = "owner@example.com"
 "#;
 
+/// Doors with a network, for a property file: *Door 0* and so on.
+pub(crate) fn doors(count: usize, kind: &str) -> String {
+    let door = |number| {
+        format!("[[doors]]\nname = \"Door {number}\"\nkind = \"{kind}\"\nreach = \"online\"\n")
+    };
+    (0..count).map(door).collect()
+}
+
 /// The property at work, until this is dropped.
 pub(crate) struct Scene {
     pub(crate) runtime: Runtime,

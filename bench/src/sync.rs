@@ -15,7 +15,7 @@ use latchkey_protocol::api::keys::{Key, KeyDraft};
 
 use self::pouchdb::PouchDb;
 use crate::measure::Timed;
-use crate::scene::{HEAD, OWNER, Scene, done};
+use crate::scene::{HEAD, OWNER, Scene, done, doors};
 use crate::table::{Bench, Limit};
 
 /// Keys that change between two syncs.
@@ -148,10 +148,7 @@ fn property(keys: usize) -> String {
          role = \"staff\"
          email = \"{STAFF}\"\n"
     );
-    for door in 0..DOORS {
-        file +=
-            &format!("[[doors]]\nname = \"Door {door}\"\nkind = \"unit\"\nreach = \"online\"\n");
-    }
+    file += &doors(DOORS, "unit");
     for resident in 0..keys / KEYS_EACH {
         file += &format!("[[people]]\nname = \"Resident {resident}\"\nrole = \"resident\"\n");
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::measure::Timed;
-use crate::scene::{HEAD, OWNER, Scene};
+use crate::scene::{HEAD, OWNER, Scene, doors};
 use crate::table::{Bench, Limit};
 
 /// Keys of one person, over so many doors: as many at each as its elements of a grant can hold apart.
@@ -49,10 +49,7 @@ fn property() -> String {
          role = \"resident\"
          email = \"{RESIDENT}\"\n"
     );
-    for door in 0..DOORS {
-        file +=
-            &format!("[[doors]]\nname = \"Door {door}\"\nkind = \"unit\"\nreach = \"online\"\n");
-    }
+    file += &doors(DOORS, "unit");
     for key in 0..KEYS {
         file += &format!(
             "[[keys]]

@@ -165,8 +165,7 @@ fn account_label(client: &PortalClient) -> String {
 
 /// A key's name in the keystore: the row's id, so that the keystore's list of names says nothing.
 pub(crate) fn label_of(usage: &str, row: &crate::wallet::RowId) -> String {
-    let hex: String = row.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("latchkey.{usage}.{hex}")
+    format!("latchkey.{usage}.{}", hex::encode(row))
 }
 
 pub(crate) fn json(value: &impl Serialize) -> Result<serde_json::Value, Error> {

@@ -92,6 +92,13 @@ impl Session {
         }
     }
 
+    /// The next sign-in of whoever has the password.
+    fn unlock_keyring(&mut self) {
+        self.stop_keyring();
+        self.start_keyring(Some(PASSWORD));
+        assert_eq!(self.sealed_by(), "secret_service");
+    }
+
     fn has_service(&self) -> bool {
         let asked = self
             .at_home("dbus-send")
@@ -182,9 +189,7 @@ fn a_new_wallets_key_is_in_the_keyring_and_in_no_file() {
     assert_eq!(session.key_files(), NONE);
     assert_eq!(session.sealed_by(), "secret_service", "and opens again");
     // The keyring kept it on its disk.
-    session.stop_keyring();
-    session.start_keyring(Some(PASSWORD));
-    assert_eq!(session.sealed_by(), "secret_service");
+    session.unlock_keyring();
 }
 
 #[test]
@@ -201,9 +206,7 @@ fn while_the_service_is_away_or_locked_its_wallet_stays_shut_and_gets_no_other_k
     let said = session.phone("where").unwrap_err();
     assert!(said.contains("locked"), "{said}");
     assert_eq!(session.key_files(), NONE);
-    session.stop_keyring();
-    session.start_keyring(Some(PASSWORD));
-    assert_eq!(session.sealed_by(), "secret_service");
+    session.unlock_keyring();
 }
 
 #[test]
@@ -215,9 +218,7 @@ fn a_keyring_that_takes_no_key_makes_no_wallet_and_no_file() {
     let said = session.phone("where").unwrap_err();
     assert!(said.contains("keyring"), "{said}");
     assert_eq!(session.key_files(), NONE);
-    session.stop_keyring();
-    session.start_keyring(Some(PASSWORD));
-    assert_eq!(session.sealed_by(), "secret_service");
+    session.unlock_keyring();
 }
 
 #[test]

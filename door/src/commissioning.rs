@@ -106,7 +106,7 @@ impl Portal {
             .client
             .post(self.commissioning.clone())
             // The same controller's offer, again or anew: the portal keeps the latest.
-            .header("idempotency-key", hex_of(&env.random::<16>()))
+            .header("idempotency-key", hex::encode(env.random::<16>()))
             .json(&ControllerOffer {
                 offer: Base64(offer),
             });
@@ -147,13 +147,4 @@ fn is_passing(status: StatusCode) -> bool {
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
     )
-}
-
-fn hex_of(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

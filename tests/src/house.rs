@@ -19,7 +19,10 @@ use latchkey_portal::{
     create_property, property_file,
 };
 use latchkey_protocol::api::doors::{Door, InstallController};
+use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
 use latchkey_protocol::bytes::Base64;
+use latchkey_protocol::ids::PersonId;
+use latchkey_protocol::rules::AccessRules;
 use latchkey_test_database::Fresh;
 use tempfile::TempDir;
 
@@ -338,6 +341,40 @@ pub fn door(desk: &StaffDesk, name: &str) -> Result<Door> {
     let doors = desk.doors()?;
     let door = doors.into_iter().find(|door| door.name == name);
     door.with_context(|| format!("no door is called {name}"))
+}
+
+/// The person of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn person(desk: &StaffDesk, name: &str) -> Result<PersonId> {
+    let people = desk.people()?;
+    let person = people.iter().find(|person| person.name == name);
+    Ok(person
+        .with_context(|| format!("nobody is called {name}"))?
+        .id)
+}
+
+/// A mobile key for all doors, without limits.
+#[must_use]
+pub fn mobile_key(name: &str, persons: Vec<PersonId>) -> KeyDraft {
+    KeyDraft {
+        kind: KeyKind::Mobile,
+        persons,
+        ..qr_key(name)
+    }
+}
+
+/// A QR key for all doors, without limits.
+#[must_use]
+pub fn qr_key(name: &str) -> KeyDraft {
+    KeyDraft {
+        name: name.to_owned(),
+        kind: KeyKind::Qr,
+        persons: Vec::new(),
+        doors: KeyDoors::All,
+        rules: AccessRules::default(),
+    }
 }
 
 /// What the portal did.

@@ -9,12 +9,11 @@ use latchkey_core::staff::StaffDesk;
 use latchkey_core::views::KeyRef;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_portal::Portal;
-use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::ids::PersonId;
-use latchkey_protocol::rules::AccessRules;
 
 use crate::gate::Gate;
-use crate::house::{House, done, door, until};
+use crate::house::{Backup, House, done, door, mobile_key, person, qr_key, until};
 
 const FILE: &str = r#"
 [property]
@@ -103,6 +102,32 @@ impl Scene {
         })
     }
 
+    /// Stops the portal, backs its database up, and starts it again.
+    ///
+    /// # Errors
+    /// As [`restarted`](Self::restarted).
+    pub async fn backed_up(self) -> Result<(Self, Backup)> {
+        let mut backup = None;
+        let scene = self.restarted(async |house| {
+            backup = Some(house.back_up()?);
+            Ok(())
+        });
+        let scene = scene.await?;
+        Ok((scene, backup.context("a backup")?))
+    }
+
+    /// Stops the portal, restores its database, and goes on in a new epoch.
+    ///
+    /// # Errors
+    /// As [`restarted`](Self::restarted).
+    pub async fn restored(self, backup: &Backup) -> Result<Self> {
+        self.restarted(async |house| {
+            house.restore(backup)?;
+            house.begin_epoch().await.map(drop)
+        })
+        .await
+    }
+
     /// Waits until the portal has this door's line.
     ///
     /// # Errors
@@ -140,9 +165,7 @@ impl Scene {
         let url = self.portal.url();
         let rita = self.house.phone(url, "rita@example.com", wrong).await?;
         self.olga.sync().await?;
-        let people = self.desk.people()?;
-        let person = people.iter().find(|person| person.name == "Rita Resident");
-        let key = self.issue("Apartment 12", person.context("she is known")?.id);
+        let key = self.issue("Apartment 12", person(&self.desk, "Rita Resident")?);
         let key = key.await?;
         until(&rita, is_ready).await?;
         Ok((rita, key))
@@ -153,14 +176,7 @@ impl Scene {
     /// # Errors
     /// When the portal refuses.
     pub async fn issue(&self, name: &str, person: PersonId) -> Result<Key> {
-        let draft = KeyDraft {
-            name: name.to_owned(),
-            kind: KeyKind::Mobile,
-            persons: vec![person],
-            doors: KeyDoors::All,
-            rules: AccessRules::default(),
-        };
-        done(self.desk.issue_key(&draft).await?)
+        done(self.desk.issue_key(&mobile_key(name, vec![person])).await?)
     }
 
     /// Issues a QR key for all doors, without limits.
@@ -168,14 +184,7 @@ impl Scene {
     /// # Errors
     /// When the portal refuses.
     pub async fn invite(&self, name: &str) -> Result<Key> {
-        let draft = KeyDraft {
-            name: name.to_owned(),
-            kind: KeyKind::Qr,
-            persons: Vec::new(),
-            doors: KeyDoors::All,
-            rules: AccessRules::default(),
-        };
-        done(self.desk.issue_key(&draft).await?)
+        done(self.desk.issue_key(&qr_key(name)).await?)
     }
 
     /// Makes a link for a QR key.

@@ -11,14 +11,14 @@ use latchkey_core::staff::StaffDesk;
 use latchkey_env::Clock as _;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_portal::Portal;
-use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::keys::{KeyDoors, KeyDraft};
 use latchkey_protocol::ids::KeyId;
 use latchkey_protocol::rules::{AccessRules, LocalMoment, Range};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::house::{House, done, door, until};
+use crate::house::{House, done, door, qr_key, until};
 
 const FILE: &str = r#"
 [property]
@@ -168,11 +168,9 @@ impl Town {
         let begin = days.map(|days| self.house.time.clock().now() + TimeDelta::days(days));
         let begin = begin.map(|at| LocalMoment::parse_start(&at.date_naive().to_string()));
         let draft = KeyDraft {
-            name,
-            kind: KeyKind::Qr,
-            persons: Vec::new(),
             doors: KeyDoors::Some(doors.collect::<Result<_>>()?),
             rules: AccessRules::new(Range::new(begin.transpose()?, None)?, [], false, None)?,
+            ..qr_key(&name)
         };
         let key = done(self.desk.issue_key(&draft).await?)?.id;
         let link = done(self.desk.share_key(key).await?)?.url;

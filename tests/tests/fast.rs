@@ -15,11 +15,11 @@ use latchkey_core::error::Error;
 use latchkey_core::phone::Phone;
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::chrono::TimeDelta;
-use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::keys::KeyDraft;
 use latchkey_protocol::hello::{Parsed, ServerHello};
 use latchkey_protocol::rules::{AccessRules, Reason};
 use latchkey_tests::gate::Gate;
-use latchkey_tests::house::{done, door, unlock, until};
+use latchkey_tests::house::{done, door, mobile_key, unlock, until};
 use latchkey_tests::scene::{Scene, is_ready};
 use latchkey_tests::wire::Wire;
 
@@ -120,11 +120,8 @@ async fn an_edited_key_is_shown_again_and_a_withdrawn_one_signs_in_vain() {
     let windows = r#"{"windows": [{"days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
         "from": "00:00", "to": "24:00"}]}"#;
     let draft = KeyDraft {
-        name: key.name.clone(),
-        kind: KeyKind::Mobile,
-        persons: key.persons.clone(),
-        doors: KeyDoors::All,
         rules: serde_json::from_str::<AccessRules>(windows).unwrap(),
+        ..mobile_key(&key.name, key.persons.clone())
     };
     done(scene.desk.edit_key(key.id, &draft).await.unwrap()).unwrap();
     until(&rita, |phone| {

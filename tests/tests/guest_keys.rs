@@ -19,7 +19,7 @@ use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::rules::{AccessRules, LocalMoment, Range, Reason, Status};
 use latchkey_tests::gate::Gate;
 use latchkey_tests::guest::Browser;
-use latchkey_tests::house::{done, door, unlock, until};
+use latchkey_tests::house::{done, door, person, qr_key, unlock, until};
 use latchkey_tests::scene::{Scene, is_ready};
 
 /// The resident's phone, her key for all doors, and a guest with a key that she granted from it.
@@ -33,11 +33,9 @@ struct Visit {
 
 fn draft(doors: KeyDoors, rules: AccessRules) -> KeyDraft {
     KeyDraft {
-        name: "Mira".to_owned(),
-        kind: KeyKind::Qr,
-        persons: Vec::new(),
         doors,
         rules,
+        ..qr_key("Mira")
     }
 }
 
@@ -179,13 +177,12 @@ async fn a_phone_hears_what_of_a_guest_key_is_wider_than_its_parent() {
     let rita = scene.resident(TimeDelta::zero()).await.unwrap().0;
     let desk = rita.host(rita.properties().unwrap()[0].id).unwrap();
     scene.olga.sync().await.unwrap();
-    let people = scene.desk.people().unwrap();
-    let person = people.iter().find(|person| person.name == "Rita Resident");
+    let person = person(&scene.desk, "Rita Resident").unwrap();
     let until_may = Range::new(None, Some(LocalMoment::parse_end("2030-05-31").unwrap()));
     let rules = AccessRules::new(until_may.unwrap(), [], false, None).unwrap();
     let limited = KeyDraft {
         kind: KeyKind::Mobile,
-        persons: vec![person.unwrap().id],
+        persons: vec![person],
         ..draft(
             KeyDoors::Some(vec![door(&scene.desk, "Gate").unwrap().id]),
             rules.clone(),

@@ -10,11 +10,11 @@ use latchkey_core::phone::Phone;
 use latchkey_core::staff::{StaffDesk, Submitted};
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::{Clock as _, SystemClock};
-use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::api::people::NewPerson;
 use latchkey_protocol::roles::Role;
-use latchkey_protocol::rules::{AccessRules, Reason};
-use latchkey_tests::house::{House, done, door, unlock, until};
+use latchkey_protocol::rules::Reason;
+use latchkey_tests::house::{House, done, door, mobile_key, person, unlock, until};
 use latchkey_tests::instances::Crowd;
 use latchkey_tests::scene::is_ready;
 use latchkey_tests::wire::Wire;
@@ -50,15 +50,7 @@ const AFTER: usize = 10;
 
 async fn issue(olga: &Phone, desk: &StaffDesk, name: &str) -> anyhow::Result<Key> {
     olga.sync().await?;
-    let people = desk.people()?;
-    let rita = people.iter().find(|person| person.name == "Rita Resident");
-    let draft = KeyDraft {
-        name: name.to_owned(),
-        kind: KeyKind::Mobile,
-        persons: vec![rita.expect("she is known").id],
-        doors: KeyDoors::All,
-        rules: AccessRules::default(),
-    };
+    let draft = mobile_key(name, vec![person(desk, "Rita Resident")?]);
     done(desk.issue_key(&draft).await?)
 }
 

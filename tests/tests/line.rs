@@ -6,9 +6,8 @@ use latchkey_core::follow::PhoneChange;
 use latchkey_core::phone::Phone;
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::chrono::TimeDelta;
-use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
-use latchkey_protocol::rules::{AccessRules, Reason};
-use latchkey_tests::house::{House, done, unlock, until};
+use latchkey_protocol::rules::Reason;
+use latchkey_tests::house::{House, done, mobile_key, person, unlock, until};
 
 const FILE: &str = r#"
 [property]
@@ -53,18 +52,11 @@ async fn staff_issue_a_key_and_a_resident_opens_both_kinds_of_door() {
         .await
         .unwrap();
     olga.sync().await.unwrap();
-    let people = desk.people().unwrap();
-    let person = people.iter().find(|p| p.name == "Rita Resident").unwrap();
-    let draft = |name: &str, person| KeyDraft {
-        name: name.to_owned(),
-        kind: KeyKind::Mobile,
-        persons: vec![person],
-        doors: KeyDoors::All,
-        rules: AccessRules::default(),
-    };
+    let person = person(&desk, "Rita Resident").unwrap();
     let herself = olga.properties().unwrap()[0].person;
-    done(desk.issue_key(&draft("Master", herself)).await.unwrap()).unwrap();
-    let key = draft("Apartment 12", person.id);
+    let master = mobile_key("Master", vec![herself]);
+    done(desk.issue_key(&master).await.unwrap()).unwrap();
+    let key = mobile_key("Apartment 12", vec![person]);
     let key = done(desk.issue_key(&key).await.unwrap()).unwrap();
     let ready = |phone: &Phone| {
         let keys = phone.keys().unwrap();

@@ -4,6 +4,7 @@
     reason = "what goes wrong in a test fails it, in its helpers too"
 )]
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use latchkey_core::error::Error;
@@ -11,12 +12,12 @@ use latchkey_core::phone::Phone;
 use latchkey_core::staff::Submitted;
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::chrono::TimeDelta;
-use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind, WriteOff};
-use latchkey_protocol::ids::Generation;
-use latchkey_protocol::rules::{AccessRules, Reason};
+use latchkey_protocol::api::keys::{Key, KeyDraft, WriteOff};
+use latchkey_protocol::ids::{Generation, PersonId};
+use latchkey_protocol::rules::{AccessRules, Range, Reason};
 use latchkey_tests::gate::Gate;
 use latchkey_tests::guest::Browser;
-use latchkey_tests::house::{Backup, House, done, door, unlock, until};
+use latchkey_tests::house::{Backup, House, done, door, mobile_key, person, qr_key, unlock, until};
 use latchkey_tests::scene::{Scene, is_ready};
 
 const REVOKED: Option<Reason> = Some(Reason::Revoked);
@@ -61,13 +62,7 @@ async fn nothing_withdrawn_comes_back_after_a_restore_and_nobody_is_locked_out()
     let (rita, key) = scene.resident(TimeDelta::zero()).await.unwrap();
     let herself = scene.olga.properties().unwrap()[0].person;
     scene.issue("Master", herself).await.unwrap();
-    let pool = |persons| KeyDraft {
-        name: "Pool".to_owned(),
-        kind: KeyKind::Mobile,
-        persons,
-        doors: KeyDoors::All,
-        rules: AccessRules::default(),
-    };
+    let pool = |persons| mobile_key("Pool", persons);
     let shared = pool(vec![key.persons[0], herself]);
     let shared = done(scene.desk.issue_key(&shared).await.unwrap()).unwrap();
     until(&scene.olga, is_ready).await.unwrap();
@@ -79,15 +74,7 @@ async fn nothing_withdrawn_comes_back_after_a_restore_and_nobody_is_locked_out()
     assert_eq!(shown(&scene, &gate, &nora, true).await, None);
     assert_eq!(refused(&scene.olga, "Cellar").await, None);
 
-    let mut backup = None;
-    let scene = scene
-        .restarted(async |house| {
-            backup = Some(house.back_up()?);
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let backup = backup.unwrap();
+    let (scene, backup) = scene.backed_up().await.unwrap();
     scene.connected("Gate").await.unwrap();
     done(scene.desk.withdraw_key(key.id).await.unwrap()).unwrap();
     done(scene.desk.withdraw_key(mira_key.id).await.unwrap()).unwrap();
@@ -107,14 +94,7 @@ async fn nothing_withdrawn_comes_back_after_a_restore_and_nobody_is_locked_out()
         .unwrap();
     assert!(!is_ready_to_issue(&scene).await);
     scene.connected("Gate").await.unwrap();
-    let draft = KeyDraft {
-        name: "Waits".to_owned(),
-        kind: KeyKind::Qr,
-        persons: Vec::new(),
-        doors: KeyDoors::All,
-        rules: AccessRules::default(),
-    };
-    let waiting = scene.desk.issue_key(&draft).await.unwrap();
+    let waiting = scene.desk.issue_key(&qr_key("Waits")).await.unwrap();
     assert!(matches!(waiting, Submitted::Waiting(_)), "{waiting:?}");
     assert_eq!(refused(&rita, "Gate").await, REVOKED);
     assert_eq!(shown(&scene, &gate, &mira, true).await, REVOKED);
@@ -189,6 +169,14 @@ async fn nothing_withdrawn_comes_back_after_a_restore_and_nobody_is_locked_out()
     scene.house.forget(backup);
 }
 
+/// A key of three uses.
+fn parcel(person: PersonId) -> KeyDraft {
+    KeyDraft {
+        rules: AccessRules::new(Range::default(), [], false, NonZeroU32::new(3)).unwrap(),
+        ..mobile_key("Parcel", vec![person])
+    }
+}
+
 async fn guest(scene: &Scene, name: &str) -> (Key, Browser) {
     let key = scene.invite(name).await.unwrap();
     let link = scene.share(&key).await.unwrap();
@@ -208,27 +196,12 @@ async fn no_use_is_given_out_twice_after_a_restore() {
         .phone(url, "rita@example.com", TimeDelta::zero());
     let rita = rita.await.unwrap();
     scene.olga.sync().await.unwrap();
-    let people = scene.desk.people().unwrap();
-    let person = people.iter().find(|p| p.name == "Rita Resident").unwrap();
-    let draft = KeyDraft {
-        name: "Parcel".to_owned(),
-        kind: KeyKind::Mobile,
-        persons: vec![person.id],
-        doors: KeyDoors::All,
-        rules: serde_json::from_value(serde_json::json!({ "max_uses": 3 })).unwrap(),
-    };
+    let person = person(&scene.desk, "Rita Resident").unwrap();
+    let draft = parcel(person);
     done(scene.desk.issue_key(&draft).await.unwrap()).unwrap();
     until(&rita, is_ready).await.unwrap();
 
-    let mut backup = None;
-    let scene = scene
-        .restarted(async |house| {
-            backup = Some(house.back_up()?);
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let backup = backup.unwrap();
+    let (scene, backup) = scene.backed_up().await.unwrap();
     scene.connected("Gate").await.unwrap();
     scene.connected("Second gate").await.unwrap();
     // A denial costs none: the lines are just coming up again.
@@ -237,13 +210,7 @@ async fn no_use_is_given_out_twice_after_a_restore() {
 
     // The second gate is out of touch meanwhile.
     second.to_portal.set_up(false);
-    let scene = scene
-        .restarted(async |house| {
-            house.restore(&backup)?;
-            house.begin_epoch().await.map(drop)
-        })
-        .await
-        .unwrap();
+    let scene = scene.restored(&backup).await.unwrap();
     scene.connected("Gate").await.unwrap();
     let held_nowhere = Some(Reason::NoUsesHeldHere);
     for _ in 0..2 {
@@ -280,15 +247,7 @@ async fn forgotten(at_gate: bool) -> (Scene, Gate, Backup) {
     let gate = scene.online("Gate").await.unwrap();
     let (rita, key) = scene.resident(TimeDelta::zero()).await.unwrap();
     drop(rita);
-    let mut backup = None;
-    let scene = scene
-        .restarted(async |house| {
-            backup = Some(house.back_up()?);
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let backup = backup.unwrap();
+    let (scene, backup) = scene.backed_up().await.unwrap();
     scene.connected("Gate").await.unwrap();
     if !at_gate {
         gate.to_portal.set_up(false);
@@ -354,34 +313,14 @@ async fn a_phone_hands_over_the_list_that_nobody_else_remembers() {
 async fn no_generation_is_given_out_twice_after_a_restore() {
     let scene = Scene::set().await.unwrap();
     let herself = scene.olga.properties().unwrap()[0].person;
-    let draft = KeyDraft {
-        name: "Parcel".to_owned(),
-        kind: KeyKind::Mobile,
-        persons: vec![herself],
-        doors: KeyDoors::All,
-        rules: serde_json::from_value(serde_json::json!({ "max_uses": 3 })).unwrap(),
-    };
-    let key = done(scene.desk.issue_key(&draft).await.unwrap()).unwrap();
-    let mut backup = None;
-    let scene = scene
-        .restarted(async |house| {
-            backup = Some(house.back_up()?);
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let backup = backup.unwrap();
+    let key = scene.desk.issue_key(&parcel(herself)).await.unwrap();
+    let key = done(key).unwrap();
+    let (scene, backup) = scene.backed_up().await.unwrap();
     let gate = scene.online("Gate").await.unwrap();
     let folder = gate.folder.clone();
     gate.shutdown().await;
     std::fs::remove_dir_all(folder).unwrap();
-    let scene = scene
-        .restarted(async |house| {
-            house.restore(&backup)?;
-            house.begin_epoch().await.map(drop)
-        })
-        .await
-        .unwrap();
+    let scene = scene.restored(&backup).await.unwrap();
     let _gate = scene.online("Gate").await.unwrap();
     let at = door(&scene.desk, "Gate").unwrap();
     assert_eq!(at.generation, Some(Generation(2)));

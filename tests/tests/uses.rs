@@ -4,9 +4,9 @@ use latchkey_core::error::Error;
 use latchkey_core::phone::Phone;
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::chrono::TimeDelta;
-use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::keys::KeyDraft;
 use latchkey_protocol::rules::{AccessRules, Reason, Status};
-use latchkey_tests::house::{done, unlock, until};
+use latchkey_tests::house::{done, mobile_key, person, unlock, until};
 use latchkey_tests::scene::{Scene, is_ready};
 
 async fn refused(phone: &Phone, door: &str) -> Option<Reason> {
@@ -27,15 +27,11 @@ async fn a_key_of_two_uses_opens_twice_over_two_gates_and_no_third_time() {
     let rita = scene.house.phone(url, "rita@example.com", zero);
     let rita = rita.await.unwrap();
     scene.olga.sync().await.unwrap();
-    let people = scene.desk.people().unwrap();
-    let person = people.iter().find(|p| p.name == "Rita Resident").unwrap();
+    let person = person(&scene.desk, "Rita Resident").unwrap();
     let draft = |uses| KeyDraft {
-        name: "Parcel".to_owned(),
-        kind: KeyKind::Mobile,
-        persons: vec![person.id],
-        doors: KeyDoors::All,
         rules: serde_json::from_value::<AccessRules>(serde_json::json!({ "max_uses": uses }))
             .unwrap(),
+        ..mobile_key("Parcel", vec![person])
     };
     let key = done(scene.desk.issue_key(&draft(2)).await.unwrap()).unwrap();
     until(&rita, is_ready).await.unwrap();

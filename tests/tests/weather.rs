@@ -16,12 +16,12 @@ use latchkey_core::staff::{StaffDesk, Submitted};
 use latchkey_core::unlock::CarrierKind;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_env::{SystemClock, sleep};
-use latchkey_protocol::api::keys::{Key, KeyDoors, KeyDraft, KeyKind};
+use latchkey_protocol::api::keys::Key;
 use latchkey_protocol::api::people::NewPerson;
 use latchkey_protocol::roles::Role;
-use latchkey_protocol::rules::{AccessRules, Reason};
+use latchkey_protocol::rules::Reason;
 use latchkey_test_faults::Dice;
-use latchkey_tests::house::{House, door, unlock, until};
+use latchkey_tests::house::{House, door, mobile_key, person, unlock, until};
 use latchkey_tests::scene::is_ready;
 use latchkey_tests::wire::Wire;
 
@@ -157,15 +157,7 @@ async fn phone(house: &House, wire: &Wire, email: &str) -> Arc<Phone> {
 
 /// Issues the resident a key, in any weather.
 async fn issue(olga: &Phone, desk: &StaffDesk, name: &str) -> Key {
-    let people = desk.people().unwrap();
-    let rita = people.iter().find(|person| person.name == "Rita Resident");
-    let draft = KeyDraft {
-        name: name.to_owned(),
-        kind: KeyKind::Mobile,
-        persons: vec![rita.expect("she is known").id],
-        doors: KeyDoors::All,
-        rules: AccessRules::default(),
-    };
+    let draft = mobile_key(name, vec![person(desk, "Rita Resident").unwrap()]);
     desk.issue_key(&draft).await.unwrap();
     let found = || {
         let keys = desk.keys().unwrap();

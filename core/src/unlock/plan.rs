@@ -179,7 +179,7 @@ impl Plan {
         let (door, generation) = door_of(&sub);
         let named = reader
             .certificate_subject()
-            .is_some_and(|subject| subject == hex(&sub));
+            .is_some_and(|subject| subject == hex::encode(sub));
         let valid = reader
             .certificate
             .as_ref()
@@ -281,8 +281,4 @@ pub(super) fn withdrawn(
 
 pub(super) fn point(bytes: &[u8]) -> Result<PublicKey, Error> {
     PublicKey::from_uncompressed(bytes).map_err(|error| Error::BadAnswer(error.to_string()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -89,7 +89,7 @@ pub(super) fn keep(wallet: WalletId, key: &SealingKey) -> Result<(), SealingKeyE
     keyring.ensure_unlocked().map_err(refused)?;
     let name = wallet.to_string();
     let label = format!("Latchkey: key of the wallet {}", &name[..8]);
-    let secret = Zeroizing::new(hex(key.bytes()));
+    let secret = Zeroizing::new(hex::encode(key.bytes()));
     let item = keyring
         .create_item(
             &label,
@@ -118,10 +118,9 @@ fn attributes(wallet: &str) -> HashMap<&str, &str> {
 
 fn key_of(item: &Item<'_>) -> Result<SealingKey, SealingKeyError> {
     let secret = Zeroizing::new(item.get_secret().map_err(refused)?);
-    let key = unhex(&secret).ok_or_else(|| {
+    read(&secret).ok_or_else(|| {
         SealingKeyError::Service("what it keeps for this wallet is not a sealing key".to_owned())
-    });
-    key.map(SealingKey::new)
+    })
 }
 
 fn failed(error: dbus::Error) -> SealingKeyError {
@@ -135,19 +134,11 @@ fn refused(error: Error) -> SealingKeyError {
     }
 }
 
-/// Text passes every service unchanged.
-fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &[u8]) -> Option<[u8; 32]> {
-    let text: &[u8; 64] = text.try_into().ok()?;
-    let mut bytes = [0; 32];
-    for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(bytes)
+/// A key as it is kept, in hex: text passes every service unchanged.
+fn read(text: &[u8]) -> Option<SealingKey> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text, &mut *bytes).ok()?;
+    Some(SealingKey::new(*bytes))
 }
 
 #[cfg(test)]
@@ -159,10 +150,12 @@ mod tests {
     fn what_a_keyring_keeps_is_frozen() {
         let mut key = [0xab; 32];
         key[0] = 1;
-        assert_eq!(hex(&key), format!("01{}", "ab".repeat(31)));
-        assert_eq!(unhex(hex(&key).as_bytes()), Some(key));
+        let kept = format!("01{}", "ab".repeat(31));
+        assert_eq!(hex::encode(key), kept);
+        let bytes = |text: &str| read(text.as_bytes()).map(|key| *key.bytes());
+        assert_eq!(bytes(&kept), Some(key));
         for wrong in ["", "01", &"zz".repeat(32), &"ab".repeat(33)] {
-            assert_eq!(unhex(wrong.as_bytes()), None, "{wrong}");
+            assert_eq!(bytes(wrong), None, "{wrong}");
         }
     }
 }

@@ -25,9 +25,19 @@ const DOOR_NUMBERS: u16 = 200;
 const BEHIND: &str = "this portal's database is older than what its signer has given out: was it restored from a \
     backup? Nothing is issued until its operator has begun a new epoch (`latchkey-portal property begin-epoch`)";
 
-/// The epoch in which this property's numbers count; refused while the database is behind its signer. The property's row
-/// is locked: nothing is confirmed that this transaction cannot see.
+/// The epoch in which this property's numbers count; refused while the database is behind its signer.
 pub(crate) fn current(tx: &mut dyn Tx, tools: &Tools, id: PropertyId) -> Result<u32, Fault> {
+    shared(tx, tools, id)?.ok_or_else(|| Fault::because(ProblemType::SignerUnavailable, BEHIND))
+}
+
+/// Whether [`current`] refuses because of a restore.
+pub(crate) fn is_behind(tx: &mut dyn Tx, tools: &Tools, id: PropertyId) -> Result<bool, Fault> {
+    Ok(shared(tx, tools, id)?.is_none())
+}
+
+/// The epoch of database and signer; none while the database is behind. The property's row is locked: nothing is
+/// confirmed that this transaction cannot see.
+fn shared(tx: &mut dyn Tx, tools: &Tools, id: PropertyId) -> Result<Option<u32>, Fault> {
     tx.lock_property(id)?;
     let standing = tools.signer.standing(id)?;
     let epoch = property::epoch(tx, id)?;
@@ -37,22 +47,7 @@ pub(crate) fn current(tx: &mut dyn Tx, tools: &Tools, id: PropertyId) -> Result<
     let is_behind = epoch != standing.epoch
         || statements < standing.given_out(Series::Statements(Addressee::All))
         || version < standing.given_out(Series::Lists);
-    if is_behind {
-        return Err(Fault::because(ProblemType::SignerUnavailable, BEHIND));
-    }
-    Ok(epoch)
-}
-
-/// Whether [`current`] refuses because of a restore.
-pub(crate) fn is_behind(tx: &mut dyn Tx, tools: &Tools, id: PropertyId) -> Result<bool, Fault> {
-    match current(tx, tools, id) {
-        Ok(_) => Ok(false),
-        Err(Fault::Refused {
-            kind: ProblemType::SignerUnavailable,
-            ..
-        }) => Ok(true),
-        Err(fault) => Err(fault),
-    }
+    Ok((!is_behind).then_some(epoch))
 }
 
 /// The numbers that the database has come to in this epoch.
