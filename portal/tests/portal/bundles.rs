@@ -93,6 +93,14 @@ fn passes(door: &Door, content: &Content) -> Vec<PassId> {
     ids.collect()
 }
 
+/// What its statements say.
+fn bodies(door: &Door, content: &Content) -> Vec<Body> {
+    let (issuer, property) = (&door.commissioned.issuer, door.state.property);
+    let statements = content.statements.iter();
+    let bodies = statements.map(|signed| signed.verify(issuer, property).unwrap().body);
+    bodies.collect()
+}
+
 /// A phone was there: the door shows that it has applied this bundle.
 async fn show(world: &World, phone: &Device, door: &mut Door, bundle: &BundleEntity) {
     door.state.bundle = header(door, bundle).number;
@@ -114,11 +122,7 @@ async fn a_bundle_goes_to_those_who_carry_until_the_door_has_shown_it() {
     let first = bundle(&world, &staff, &flat, 1).await;
     let content = opened(&flat, &first);
     assert_eq!(passes(&flat, &content), [pass]);
-    let kinds = content.statements.iter().map(|signed| {
-        let statement = signed.verify(&flat.commissioned.issuer, world.property);
-        statement.unwrap().body
-    });
-    let kinds: Vec<_> = kinds.collect();
+    let kinds = bodies(&flat, &content);
     assert!(
         matches!(
             &kinds[..],
@@ -304,9 +308,19 @@ async fn a_bundle_leaves_out_no_settings_after_a_restore_of_before_bundles() {
     let world = world.restart().await;
     let mut staff = staff;
     staff.move_to(world.portal.url());
-    let content = opened(&flat, &bundle(&world, &staff, &flat, 1).await);
-    let settings = "settings, door settings, and the log key that was missing";
-    assert_eq!(content.statements.len(), 3, "{settings}");
+    // Where the instances hear of each other, the portal that ran on may have made one before: without the log key.
+    let content = loop {
+        let content = opened(&flat, &bundle(&world, &staff, &flat, 1).await);
+        let bodies = bodies(&flat, &content);
+        if bodies.iter().any(|body| matches!(body, Body::LogKey(_))) {
+            break content;
+        }
+    };
+    assert_eq!(
+        content.statements.len(),
+        3,
+        "the settings and its door's too"
+    );
 }
 
 /// No bundle is made of statements of which it is not known what they say; in the next round it is.
