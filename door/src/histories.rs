@@ -6,6 +6,7 @@
 //! is always printed.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -32,6 +33,10 @@ const STEPS: usize = 90;
 
 /// Doors serve so many histories, each with a key of its own, before new ones are made.
 const HISTORIES_A_PROPERTY: u64 = 50;
+/// Histories wait for answers that never come most of the time: so many go on at once.
+const AT_ONCE: u64 = 8;
+/// How often a long run says how far it is.
+const TOLD_EACH: u64 = 500;
 
 #[test]
 fn no_history_of_failures_spends_a_use_too_many_counts_one_twice_or_strands_one() {
@@ -41,20 +46,68 @@ fn no_history_of_failures_spends_a_use_too_many_counts_one_twice_or_strands_one(
     let count = number("LATCHKEY_HISTORIES", 6);
     let first = number("LATCHKEY_SEED", u64::from(std::process::id()));
     println!("{count} histories from seed {first} (LATCHKEY_HISTORIES, LATCHKEY_SEED)");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let mut site = Site::new().await;
-        for done in 0..count {
-            if done > 0 && done % HISTORIES_A_PROPERTY == 0 {
-                site = Site::new().await;
-            }
-            History::new(&mut site, first + done).run().await;
+    let run = Run {
+        first,
+        count,
+        begun: AtomicU64::new(0),
+        ended: AtomicU64::new(0),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..count.min(AT_ONCE) {
+            scope.spawn(|| run.work());
         }
     });
+    assert_eq!(run.ended.into_inner(), count);
     println!("{count} histories, none went wrong");
+}
+
+/// Histories of which several threads each take the next one.
+struct Run {
+    first: u64,
+    count: u64,
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Run {
+    fn work(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let mut site = Site::new().await;
+            let mut own = 0;
+            while let Some(seed) = self.next() {
+                if own == HISTORIES_A_PROPERTY {
+                    (site, own) = (Site::new().await, 0);
+                }
+                own += 1;
+                let _whole_run = FailsAll(self);
+                History::new(&mut site, seed).run().await;
+                let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
+                if ended.is_multiple_of(TOLD_EACH) {
+                    println!("{ended} of {} went well", self.count);
+                }
+            }
+        });
+    }
+
+    fn next(&self) -> Option<u64> {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
+        (begun < self.count).then(|| self.first + begun)
+    }
+}
+
+/// A history that goes wrong is the last: the others need not go on for an hour before it is told.
+struct FailsAll<'a>(&'a Run);
+
+impl Drop for FailsAll<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.begun.store(self.0.count, Ordering::Relaxed);
+        }
+    }
 }
 
 /// SplitMix64: all that happens follows from the seed.
