@@ -9,6 +9,8 @@ use super::{Tx, WalletError};
 
 const TABLE: &str = "entities";
 
+pub(super) const DELETE_STALE: &str = "DELETE FROM entities WHERE property = ?1 AND stale = 1";
+
 impl Tx<'_> {
     pub(crate) fn entity(
         &self,
@@ -92,11 +94,7 @@ impl Tx<'_> {
     /// At the end of a sync, which has stale ones only when it began at the beginning. How many there were.
     pub(crate) fn delete_stale_entities(&self, property: PropertyId) -> Result<usize, WalletError> {
         let property = self.property_id(property);
-        let deleted = self.sql.execute(
-            "DELETE FROM entities WHERE property = ?1 AND stale = 1",
-            [property],
-        )?;
-        Ok(deleted)
+        Ok(self.sql.execute(DELETE_STALE, [property])?)
     }
 
     fn entity_id(&self, property: &RowId, kind: EntityKind, id: &str) -> RowId {

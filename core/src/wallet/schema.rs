@@ -21,7 +21,7 @@ use rusqlite::{Connection, Transaction};
 use super::WalletError;
 
 /// Each step makes the next version of the tables, from 1 on; SQLite's `user_version` says which it is.
-const STEPS: &[&str] = &[FIRST, READERS, TALLY];
+const STEPS: &[&str] = &[FIRST, READERS, TALLY, STALE];
 
 /// The version that this code writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]
@@ -91,6 +91,11 @@ const TALLY: &str = "
         id INTEGER PRIMARY KEY CHECK (id = 1),
         record BLOB NOT NULL
     ) STRICT;
+    ";
+
+// Whether anything is stale is asked at the end of every sync: not of every row.
+const STALE: &str = "
+    CREATE INDEX entities_stale ON entities (property) WHERE stale = 1;
     ";
 
 /// Which version the tables are of; 0 for a new file.

@@ -89,6 +89,7 @@ fn a_wallet_from_before_the_tally_is_sealed_anew_and_taken_on_trust_once() {
         let put_cell = ("UPDATE portals SET record = ?1", Some(&old_cell));
         let put_key = ("UPDATE wallet SET data_key = ?1", Some(&old_key));
         let look_old = [
+            ("DROP INDEX entities_stale", None),
             ("DROP TABLE tally", None),
             ("PRAGMA user_version = 2", None),
         ];
@@ -99,7 +100,7 @@ fn a_wallet_from_before_the_tally_is_sealed_anew_and_taken_on_trust_once() {
         let opened = alter(&look_old);
         assert!(matches!(opened, Err(WalletError::Changed)), "no tally");
         // All that says how old it is, and the rows of today.
-        let opened = alter(&[look_old[0], look_old[1], put_key]);
+        let opened = alter(&[look_old[0], look_old[1], look_old[2], put_key]);
         assert!(matches!(opened, Err(WalletError::Tampered { .. })));
         assert!(everything(&place).unwrap() == before);
     }

@@ -8,6 +8,7 @@ use super::filled::{
     HARBOUR, MILL, attempt_of, fill, put_entity, put_portal, put_property, put_reader, request,
 };
 use super::{Place, WalletError};
+use crate::wallet::entities::DELETE_STALE;
 use crate::wallet::{Tx, Wallet, schema, tally};
 
 #[test]
@@ -107,6 +108,22 @@ fn rows_that_a_replace_takes_away_count_no_more() {
         })
         .unwrap();
     generation(&wallet);
+}
+
+/// It ends every sync: with thousands of keys it must not look at each.
+#[test]
+fn what_is_stale_is_found_by_its_index() {
+    let place = Place::new();
+    let wallet = place.open().unwrap();
+    let plan = wallet.read(|tx| {
+        let explained = format!("EXPLAIN QUERY PLAN {DELETE_STALE}");
+        let plan = tx
+            .sql
+            .query_row(&explained, [[0; 16]], |row| row.get::<_, String>("detail"));
+        Ok::<_, WalletError>(plan?)
+    });
+    let plan = plan.unwrap();
+    assert!(plan.contains("INDEX entities_stale"), "{plan}");
 }
 
 fn generation(wallet: &Wallet) -> u64 {
