@@ -34,6 +34,9 @@ use crate::wallet::{RowId, Wallet};
 /// For an answer that the portal does not hold back on purpose.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Bytes of an answer, unpacked. A page of the sync has at most 200 changes, or bundles of together four megabytes.
+const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
+
 /// How often a request that may be repeated is sent in all.
 const ATTEMPTS: u32 = 3;
 
@@ -253,12 +256,16 @@ impl PortalClient {
         let answer = timeout(&*self.shared.clock, call.patience, async {
             let response = request.send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = response.bytes().await?.to_vec();
+            let body = whole(response).await?;
             Ok::<_, reqwest::Error>((status, headers, body))
         })
         .await;
         let (status, headers, body) = match answer {
-            Ok(Ok(parts)) => parts,
+            Ok(Ok((status, headers, Some(body)))) => (status, headers, body),
+            Ok(Ok((_, _, None))) => {
+                let too_long = format!("more than {LONGEST_ANSWER} bytes");
+                return Err(Lost::Local(Error::BadAnswer(too_long)));
+            }
             Ok(Err(error)) if error.is_connect() => return Err(Lost::Request(cause(&error))),
             Ok(Err(error)) => return Err(Lost::Answer(cause(&error))),
             Err(elapsed) => return Err(Lost::Answer(elapsed.to_string())),
@@ -316,7 +323,7 @@ enum Lost {
     Answer(String),
     /// The portal, or what stands before it, is not well at the moment.
     Refused(Problem),
-    /// It was never sent.
+    /// It was never sent, or has an answer that sending it again does not better.
     Local(Error),
 }
 
@@ -331,6 +338,19 @@ impl From<Lost> for Error {
             Lost::Local(error) => error,
         }
     }
+}
+
+/// The body, unpacked piece by piece; none when it is longer than any answer of a portal, which may have come in a few
+/// packed bytes.
+async fn whole(mut response: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > LONGEST_ANSWER {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body))
 }
 
 /// Whether the same request with a new proof may be accepted.

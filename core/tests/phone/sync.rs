@@ -1,10 +1,16 @@
 //! In step with a portal: cursors, tombstones, starting over, and what is drawn from it.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use latchkey_core::error::Error;
 use latchkey_core::follow::PhoneChange;
 use latchkey_protocol::api::sync::{Change, Entity, EntityKind, RevocationEntity, SyncPage};
 use latchkey_protocol::bytes::Base64;
 use latchkey_protocol::rules::{AccessRules, Decision, Reason, Status};
 
+use crate::wire::Fault;
 use crate::world::{GATE, KEY, PROPERTY, Signer, World, change};
 
 /// What the portal says after all that it has said.
@@ -228,4 +234,57 @@ async fn following_tells_what_changes_and_when_the_portal_is_gone() {
         follow.next().await.unwrap(),
         PhoneChange::Offline { portal_url }
     );
+}
+
+/// What the portal says next, with so much nothing behind it.
+fn page(changes: Vec<Change>, spaces: usize) -> Vec<u8> {
+    let page = SyncPage {
+        changes,
+        cursor: "c1".to_owned(),
+        more: false,
+        server_time: "2026-11-24T09:00:00Z".parse().unwrap(),
+    };
+    let mut json = serde_json::to_vec(&page).unwrap();
+    json.resize(json.len() + spaces, b' ');
+    json
+}
+
+fn packed(json: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(json).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_packed_page_is_understood() {
+    let world = World::hasty().await;
+    let phone = world.signed_in().await;
+    assert_eq!(phone.keys().unwrap().len(), 1);
+    let page = packed(&page(vec![gone(EntityKind::Key, &KEY)], 1 << 20));
+    let said = Fault::Say(Some("gzip"), page);
+    world.wire.state().fault("/sync", said);
+    assert!(phone.sync().await.unwrap().failures.is_empty());
+    assert!(phone.keys().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_left_packed_or_not() {
+    let world = World::hasty().await;
+    let phone = world.signed_in().await;
+    let long = page(vec![gone(EntityKind::Key, &KEY)], 40 << 20);
+    let bomb = packed(&long);
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
+    for (encoding, body) in [(None, long), (Some("gzip"), bomb)] {
+        let asked = world.wire.count("/sync");
+        let said = Fault::Say(encoding, body);
+        world.wire.state().fault("/sync", said);
+        let report = phone.sync().await.unwrap();
+        let [failure] = &report.failures[..] else {
+            panic!("{report:?}");
+        };
+        assert!(matches!(failure.error, Error::BadAnswer(_)), "{failure:?}");
+        assert_eq!(world.wire.count("/sync"), asked + 1, "asked for again");
+        assert_eq!(phone.keys().unwrap().len(), 1);
+    }
+    assert!(phone.sync().await.unwrap().failures.is_empty());
 }

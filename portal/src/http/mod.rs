@@ -5,6 +5,7 @@ mod around;
 mod body;
 mod caller;
 mod network;
+mod packed;
 mod problem;
 mod write;
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::response::Response;
 use latchkey_protocol::api::sync::SyncPage;
 use latchkey_protocol::ids::PropertyId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::packed::Packing;
 use super::{Caller, Network, Problems, Shared};
 use crate::fault::Fault;
 use crate::model::{member, sync};
@@ -30,14 +31,16 @@ pub(super) struct Asked {
 /// What changed for this person since the cursor.
 #[utoipa::path(get, path = "/v1/properties/{property}/sync", tag = "property",
     params(("property" = PropertyId, Path), Asked),
-    responses((status = 200, body = SyncPage, description = "What changed"), Problems))]
+    responses((status = 200, body = SyncPage,
+        description = "What changed; gzip for clients that say in Accept-Encoding that they read it"), Problems))]
 pub(super) async fn sync(
     State(app): State<Shared>,
     Path(property): Path<PropertyId>,
     Query(asked): Query<Asked>,
     network: Network,
+    packing: Packing,
     Caller(caller): Caller,
-) -> Result<Json<SyncPage>, Fault> {
+) -> Result<Response, Fault> {
     let wait = Duration::from_secs(asked.wait.min(LONGEST_WAIT));
     let until = app.tools.clock.monotonic() + wait;
     let _place = match asked.wait {
@@ -58,7 +61,7 @@ pub(super) async fn sync(
                 .await?
         };
         if !page.changes.is_empty() || page.more || asked.cursor.is_none() {
-            return Ok(Json(page));
+            return packing.json(&page).await;
         }
         let left = until.saturating_sub(app.tools.clock.monotonic());
         let news = latchkey_env::timeout(&*app.tools.clock, left, async {
@@ -68,7 +71,7 @@ pub(super) async fn sync(
             }
         });
         if news.await != Ok(true) {
-            return Ok(Json(page));
+            return packing.json(&page).await;
         }
     }
 }

@@ -209,3 +209,80 @@ async fn a_long_log_comes_in_pages_that_lose_nothing() {
     let all = olga.sync(&world, Some(&first.cursor)).await;
     assert_eq!(all.changes.len(), 230);
 }
+
+#[tokio::test]
+async fn a_page_is_packed_for_who_reads_gzip_and_plain_for_others() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    home(&world, &stefan).await;
+    let path = world.path("/sync");
+    let asked = async |packing: Option<&str>| {
+        let mut headers = stefan.proof_headers(&Method::GET, &path, Some(&stefan.access));
+        if let Some(packing) = packing {
+            headers.insert("accept-encoding", packing.parse().unwrap());
+        }
+        // One that leaves a body as it came, and asks for nothing by itself.
+        let http = reqwest::Client::builder().no_proxy().no_gzip().build();
+        let request = http.unwrap().get(format!("{}{path}", stefan.base()));
+        let response = request.headers(headers).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.status());
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["vary"], "accept-encoding");
+        let length = response.content_length().unwrap();
+        let encoding = response.headers().get("content-encoding").cloned();
+        let body = response.bytes().await.unwrap();
+        assert_eq!(length, body.len() as u64);
+        (encoding, body)
+    };
+    let read = |body: &[u8]| serde_json::from_slice::<SyncPage>(body).unwrap().changes;
+    let (encoding, plain) = asked(None).await;
+    assert_eq!(encoding, None);
+    let (encoding, refused) = asked(Some("gzip;q=0, identity")).await;
+    assert_eq!(encoding, None);
+    assert_eq!(read(&refused), read(&plain));
+
+    let (encoding, packed) = asked(Some("br, gzip")).await;
+    assert_eq!(encoding.unwrap(), "gzip");
+    assert!(packed.len() * 2 < plain.len(), "{}", packed.len());
+    let mut unpacked = Vec::new();
+    let mut gzip = flate2::read::GzDecoder::new(&packed[..]);
+    std::io::Read::read_to_end(&mut gzip, &mut unpacked).unwrap();
+    assert_eq!(read(&unpacked), read(&plain));
+}
+
+#[tokio::test]
+async fn nothing_with_a_token_is_packed_and_no_problem() {
+    let world = World::start().await;
+    let stefan = world.device(STAFF).await;
+    home(&world, &stefan).await;
+    let refresh = json!({ "refresh_token": stefan.refresh });
+    for (path, body, status) in [
+        ("/v1/me".to_owned(), None, 200),
+        (world.path("/keys"), None, 200),
+        (world.path("/sync?cursor=old"), None, 410),
+        ("/v1/token".to_owned(), Some(refresh), 200),
+    ] {
+        let method = if body.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        let token = body.is_none().then_some(stefan.access.as_str());
+        let headers = stefan.proof_headers(&method, &path, token);
+        let http = reqwest::Client::builder().no_proxy().no_gzip().build();
+        let url = format!("{}{path}", stefan.base());
+        let mut request = http.unwrap().request(method, url).headers(headers);
+        request = request.header("accept-encoding", "gzip");
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert!(
+            !response.headers().contains_key("content-encoding"),
+            "{path}"
+        );
+        let body = response.bytes().await.unwrap();
+        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+    }
+}
