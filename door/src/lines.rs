@@ -19,26 +19,27 @@ impl<R: BufRead> Lines<R> {
     fn read(&mut self) -> std::io::Result<Option<String>> {
         loop {
             let mut line = Vec::new();
-            let one_more =
-                u64::try_from(self.longest).map_or(u64::MAX, |most| most.saturating_add(1));
+            let (longest, with_its_end) = (self.longest, self.longest.saturating_add(2));
             let read = (&mut self.input)
-                .take(one_more)
+                .take(u64::try_from(with_its_end).unwrap_or(u64::MAX))
                 .read_until(b'\n', &mut line)?;
             if read == 0 {
                 return Ok(None);
             }
             if line.last() == Some(&b'\n') {
                 line.pop();
-            } else if line.len() > self.longest {
+            } else if line.len() == with_its_end {
                 self.skip_to_end_of_line()?;
-                tracing::warn!(
-                    bytes = self.longest,
-                    "a line that is longer than this is left out"
-                );
-                continue;
             }
             if line.last() == Some(&b'\r') {
                 line.pop();
+            }
+            if line.len() > longest {
+                tracing::warn!(
+                    bytes = longest,
+                    "a line that is longer than this is left out"
+                );
+                continue;
             }
             match String::from_utf8(line) {
                 Ok(text) => return Ok(Some(text)),
@@ -101,6 +102,9 @@ mod tests {
         let longest = "a".repeat(LONGEST);
         for (input, read) in [
             (format!("{longest}\nnext"), vec![longest.as_str(), "next"]),
+            (format!("{longest}\r\nnext"), vec![&longest, "next"]),
+            (format!("{longest}\r"), vec![&longest]),
+            (format!("{longest}\r\r\nnext"), vec!["next"]),
             (format!("{longest}a\nnext"), vec!["next"]),
             (format!("{longest}{longest}{longest}\nnext\n"), vec!["next"]),
             (format!("{longest}a"), vec![]),
