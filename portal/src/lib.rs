@@ -1,7 +1,7 @@
 //! The server that keys are issued from: the API, the signer, the store, notifications, the doors' WebSockets.
 //!
 //! [`Portal::start`] runs one within a process; [`cli`] is the program around it. What reads bytes from outside is public
-//! ([`auth`], [`cursor`], [`property_file`], [`told`]), so that `fuzz/` reaches it.
+//! ([`auth`], [`contact`], [`cursor`], [`property_file`], [`told`]), so that `fuzz/` reaches it.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod audit_check;
 pub mod auth;
 mod begin_epoch;
 pub mod cli;
+pub mod contact;
 mod counted;
 pub mod cursor;
 mod door_socket;

@@ -11,6 +11,7 @@ use super::change::{self, Audience};
 use super::member::Member;
 use super::person::normal_name;
 use super::{audit, paging};
+use crate::contact;
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, params};
 use crate::tools::Tools;
@@ -94,16 +95,7 @@ pub(crate) fn insert(
 
 /// `host:port` that somebody could connect to.
 pub(crate) fn stream_address(address: &str) -> Result<String, Fault> {
-    let address = address.trim();
-    let fits = address.len() <= 255
-        && address.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-        })
-        && !address
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || "/@?#".contains(c));
-    fits.then(|| address.to_owned())
-        .ok_or_else(|| Fault::invalid("`stream_address` must be host:port"))
+    contact::stream(address).ok_or_else(|| Fault::invalid("`stream_address` must be host:port"))
 }
 
 /// Says that a door has changed. Whoever may not see it leaves it out.

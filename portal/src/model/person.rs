@@ -9,24 +9,16 @@ use latchkey_protocol::roles::{Action, Role, Target, may};
 use super::change::{self, Audience};
 use super::member::Member;
 use super::{audit, paging};
+use crate::contact;
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, params};
 use crate::tools::Tools;
 
 const LONGEST_NAME: usize = 100;
-const LONGEST_ADDRESS: usize = 254;
 
 /// An address as it is compared: no white space around it, lower case.
 pub(crate) fn normal_address(address: &str) -> Result<String, Fault> {
-    let address = address.trim().to_lowercase();
-    let fits = address.len() <= LONGEST_ADDRESS
-        && address
-            .split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
-        && !address
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c));
-    fits.then_some(address)
+    contact::mail(address)
         .ok_or_else(|| Fault::invalid("`email` must be an address such as name@example.org"))
 }
 

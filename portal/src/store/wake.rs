@@ -31,9 +31,9 @@ pub enum Wake {
 #[serde(try_from = "String", into = "String")]
 pub struct Instance(pub [u8; 8]);
 
-/// A text names no instance: 16 hex digits would.
+/// A text names no instance: 16 lowercase hex digits would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no instance: its name has 16 hex digits")]
+#[error("no instance: its name has 16 lowercase hex digits")]
 pub struct NoInstance;
 
 impl TryFrom<String> for Instance {
@@ -41,8 +41,12 @@ impl TryFrom<String> for Instance {
 
     fn try_from(text: String) -> Result<Self, NoInstance> {
         let mut id = [0; 8];
-        hex::decode_to_slice(text, &mut id).map_err(|_| NoInstance)?;
-        Ok(Self(id))
+        hex::decode_to_slice(&text, &mut id).map_err(|_| NoInstance)?;
+        // An instance has one name: channels, and what it knows for its own, go by it.
+        let instance = Self(id);
+        (instance.to_string() == text)
+            .then_some(instance)
+            .ok_or(NoInstance)
     }
 }
 
@@ -199,6 +203,15 @@ mod tests {
         for word in ["", "changed", "changed:07", "later:00", "outbox:"] {
             assert_eq!(Wake::of_word(word), Wake::Anything, "{word}");
         }
+    }
+
+    #[test]
+    fn an_instance_has_one_name() {
+        let instance = |name: &str| Instance::try_from(name.to_owned());
+        let named = Instance([0x0a, 0xb0, 0x5e, 0x4d, 0xc0, 0x10, 0xab, 0x05]);
+        assert_eq!(instance("0ab05e4dc010ab05"), Ok(named));
+        assert_eq!(instance("0ab05e4Dc010ab05"), Err(NoInstance));
+        assert_eq!(instance("0ab05e4dc010ab"), Err(NoInstance));
     }
 
     proptest! {
