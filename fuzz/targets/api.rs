@@ -4,8 +4,10 @@
 use latchkey_protocol::api::auth::{
     RefreshRequest, RegisterCredential, SignInConfirm, SignInRequest,
 };
-use latchkey_protocol::api::doors::{CarriedDoorState, CarriedList, InstallController, NewDoor};
-use latchkey_protocol::api::keys::KeyDraft;
+use latchkey_protocol::api::doors::{
+    AskTime, CarriedDoorState, CarriedList, CarriedLog, InstallController, NewDoor,
+};
+use latchkey_protocol::api::keys::{KeyDraft, WriteOff};
 use latchkey_protocol::api::links::{BindLink, GuestPass, PreviewLink};
 use latchkey_protocol::api::people::NewPerson;
 use latchkey_protocol::api::problem::Problem;
@@ -22,7 +24,10 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     both_ways::<InstallController>(text);
     both_ways::<CarriedDoorState>(text);
     both_ways::<CarriedList>(text);
+    both_ways::<CarriedLog>(text);
+    both_ways::<AskTime>(text);
     both_ways::<KeyDraft>(text);
+    both_ways::<WriteOff>(text);
     both_ways::<NewPerson>(text);
     both_ways::<PreviewLink>(text);
     both_ways::<BindLink>(text);

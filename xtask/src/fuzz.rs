@@ -1,6 +1,8 @@
 //! libFuzzer over every parser that reads bytes from outside: `fuzz/`.
 
 mod kept;
+#[cfg(test)]
+mod listed;
 
 use std::path::PathBuf;
 use std::process::Command;
