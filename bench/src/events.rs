@@ -4,6 +4,7 @@ mod bare;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use latchkey_env::{SystemClock, SystemRandom, random_array};
@@ -24,9 +25,11 @@ use crate::table::{Bench, Limit};
 const DOORS: u32 = 64;
 /// Events of each in one sample.
 const EVENTS: u32 = 4;
+/// Of all of them.
+pub(crate) const REPORTED: u32 = DOORS * EVENTS;
 
-/// How many times as long as the bare writer an event may take.
-const LIMIT: f64 = 2.0;
+/// How many times as long as its peer an event may take.
+pub(crate) const LIMIT: f64 = 2.0;
 
 const RESIDENT: &str = "rita@example.com";
 
@@ -35,14 +38,14 @@ pub(crate) fn bench() -> Bench {
     let scene = Rc::new(Scene::set(&property(), Arc::new(SystemClock)));
     let kept = bench.operation(
         "kept by the portal, SQLite",
-        reported(&scene, |query| in_file(&scene, query)),
+        Timed::told(reported(&scene, |query| in_file(&scene, query))),
     );
     let bare = bench.operation("one writer thread, bare", bare_kept(scene));
     bench.subject(kept).peer(bare, Limit::AtMost(LIMIT));
     bench
 }
 
-fn property() -> String {
+pub(crate) fn property() -> String {
     let mut file = format!(
         "{HEAD}
          [[people]]
@@ -59,9 +62,12 @@ fn property() -> String {
     file
 }
 
-/// By doors on their lines: the opening of a resident's phone, which the portal knows; two ids of it are asked of
-/// the portal's database.
-fn reported(scene: &Rc<Scene>, ask: impl FnOnce(&str) -> (Vec<u8>, Vec<u8>)) -> Timed {
+/// What an event takes by doors on their lines: the opening of a resident's phone, which the portal knows; two ids of
+/// it are asked of the portal's database.
+pub(crate) fn reported(
+    scene: &Rc<Scene>,
+    ask: impl FnOnce(&str) -> (Vec<u8>, Vec<u8>),
+) -> impl FnMut() -> Duration + 'static {
     drop(scene.phone(RESIDENT));
     let (key_hash, element) = ask("SELECT c.key_hash, e.id FROM credential c
          JOIN element e ON e.property = c.property AND e.credential = c.id LIMIT 1");
@@ -85,10 +91,10 @@ fn reported(scene: &Rc<Scene>, ask: impl FnOnce(&str) -> (Vec<u8>, Vec<u8>)) -> 
         doors
     });
     let scene = Rc::clone(scene);
-    Timed::told(move || {
+    move || {
         let reporting = join_all(doors.iter_mut().map(Reporting::report));
-        elapsed(|| scene.runtime.block_on(reporting)) / (DOORS * EVENTS)
-    })
+        elapsed(|| scene.runtime.block_on(reporting)) / REPORTED
+    }
 }
 
 /// A door that somebody opens again and again.
@@ -138,6 +144,6 @@ fn bare_kept(scene: Rc<Scene>) -> Timed {
             }
         });
         let keeping = join_all(keeping);
-        elapsed(|| scene.runtime.block_on(keeping)) / (DOORS * EVENTS)
+        elapsed(|| scene.runtime.block_on(keeping)) / REPORTED
     })
 }

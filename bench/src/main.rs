@@ -10,6 +10,7 @@ mod events;
 mod key;
 mod measure;
 mod meter;
+mod postgres;
 mod primitives;
 mod rules;
 mod scene;
@@ -45,6 +46,8 @@ enum Name {
     Sync,
     /// What doors report
     Events,
+    /// The same on PostgreSQL
+    Postgres,
 }
 
 impl Name {
@@ -56,6 +59,7 @@ impl Name {
             Self::Wallet => wallet::bench(),
             Self::Sync => sync::bench(),
             Self::Events => events::bench(),
+            Self::Postgres => postgres::bench(),
         }
     }
 }

@@ -19,8 +19,8 @@ const SAMPLE: Duration = Duration::from_micros(200);
 /// How long a bench is measured.
 const RUN: Duration = Duration::from_secs(12);
 
-/// Rounds that are run even if they take longer.
-const ROUNDS: usize = 100;
+/// Rounds that are run even if they take longer, unless a bench says otherwise.
+pub(crate) const ROUNDS: usize = 100;
 
 /// Of its samples sorted, the one that counts: at a tenth.
 const QUANTILE: usize = 10;
@@ -84,8 +84,8 @@ impl Timed {
     }
 }
 
-/// What each of the operations takes, in seconds.
-pub(crate) fn measure(operations: &mut [&mut Timed]) -> Vec<f64> {
+/// What each of the operations takes, in seconds, by so many rounds at least.
+pub(crate) fn measure(operations: &mut [&mut Timed], rounds: usize) -> Vec<f64> {
     let times: Vec<u32> = operations.iter_mut().map(|timed| timed.times()).collect();
     let mut samples = vec![Vec::new(); operations.len()];
     if operations.is_empty() {
@@ -93,7 +93,7 @@ pub(crate) fn measure(operations: &mut [&mut Timed]) -> Vec<f64> {
     }
     let begin = now();
     for round in 0.. {
-        if round >= ROUNDS && begin.elapsed() >= RUN {
+        if round >= rounds && begin.elapsed() >= RUN {
             break;
         }
         for turn in 0..operations.len() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use latchkey_core::phone::{Phone, PhoneConfig};
 use latchkey_core::staff::{StaffDesk, Submitted};
 use latchkey_core::wallet::FileSealingKey;
-use latchkey_env::{SharedClock, SharedRandom, SystemRandom};
+use latchkey_env::{SharedClock, SharedRandom, SystemClock, SystemRandom};
 use latchkey_portal::{
     Config, Database, Limits, MailRoute, Mailbox, Portal, create_property, property_file,
 };
@@ -52,25 +52,36 @@ pub(crate) struct Scene {
 impl Scene {
     /// Makes the property that this file says, with its portal.
     pub(crate) fn set(file: &str, clock: SharedClock) -> Self {
-        Self::at(None, runtime(), file, clock)
+        Self::at(Database::Sqlite, None, runtime(), file, clock)
+    }
+
+    /// The same with its data in this database.
+    pub(crate) fn on(database: Database, file: &str) -> Self {
+        Self::at(database, None, runtime(), file, Arc::new(SystemClock))
     }
 
     /// The same behind a meter.
     pub(crate) fn metered(file: &str, clock: SharedClock) -> (Self, Bodies) {
         let runtime = runtime();
         let meter = runtime.block_on(Meter::open());
-        let scene = Self::at(Some(meter.url()), runtime, file, clock);
+        let scene = Self::at(Database::Sqlite, Some(meter.url()), runtime, file, clock);
         let portal = scene.addr();
         let bodies = scene.runtime.block_on(async { meter.lead_to(portal) });
         (scene, bodies)
     }
 
-    fn at(url: Option<String>, runtime: Runtime, file: &str, clock: SharedClock) -> Self {
+    fn at(
+        database: Database,
+        url: Option<String>,
+        runtime: Runtime,
+        file: &str,
+        clock: SharedClock,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mailbox = Mailbox::new();
         let config = Config {
             data: folder.path().join("portal"),
-            database: Database::Sqlite,
+            database,
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: url.map(|url| url.parse().expect("a URL")),
             tls: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::measure::{Timed, measure};
+use crate::measure::{ROUNDS, Timed, measure};
 
 /// Stands in a column that has nothing to say.
 const NOTHING: &str = "-";
@@ -17,6 +17,7 @@ pub(crate) struct Bench {
     rows: Vec<Row>,
     notes: Vec<Note>,
     not_run: Vec<String>,
+    rounds: usize,
 }
 
 /// A line that follows from what was measured.
@@ -79,6 +80,7 @@ impl Bench {
             rows: Vec::new(),
             notes: Vec::new(),
             not_run: Vec::new(),
+            rounds: ROUNDS,
         }
     }
 
@@ -117,13 +119,18 @@ impl Bench {
         self.not_run.push(why.into());
     }
 
+    /// So many rounds are enough, because each takes long.
+    pub(crate) fn rounds(&mut self, rounds: usize) {
+        self.rounds = rounds;
+    }
+
     /// Measures everything.
     pub(crate) fn run(mut self) -> Table {
         let timed = self.costs.iter_mut().filter_map(|cost| match cost {
             Cost::Time(timed) => Some(timed),
             Cost::Bytes(_) => None,
         });
-        let mut times = measure(&mut timed.collect::<Vec<_>>()).into_iter();
+        let mut times = measure(&mut timed.collect::<Vec<_>>(), self.rounds).into_iter();
         let takes = self.costs.iter().map(|cost| match cost {
             Cost::Time(_) => times.next().expect("each was measured"),
             Cost::Bytes(bytes) => *bytes,

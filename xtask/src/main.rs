@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod aliro;
+mod bench;
 mod bindings;
 mod decide;
 mod fuzz;
 mod mutants;
+mod postgres;
 mod process;
 mod soak;
 mod suites;
@@ -23,7 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::bindings::Language;
 use crate::process::run;
 use crate::suites::Strictness;
-use crate::workspace::{cargo, target};
+use crate::workspace::cargo;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -134,14 +136,7 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
         Chore::Web { check: false } => web::build()?,
         Chore::Decide { version } => return decide::decide(version),
         Chore::Soak(wanted) => return Ok(soak::soak(wanted)),
-        Chore::Bench { benches } => {
-            let manifest = workspace::BENCH;
-            run(cargo()
-                .args(["run", "--release", "--locked", "--manifest-path", manifest])
-                .env("CARGO_TARGET_DIR", target().join("bench"))
-                .arg("--")
-                .args(benches))?;
-        }
+        Chore::Bench { benches } => bench::bench(&benches)?,
         Chore::Fuzz {
             targets,
             keep: true,
