@@ -17,7 +17,7 @@ use latchkey_protocol::proof::DoorSignIn;
 use latchkey_protocol::sealing::SealingKey;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
 use crate::key::Key;
 use crate::scene::done;
@@ -78,7 +78,7 @@ impl Controller {
 
     /// Its line to the portal, signed in, its state shown.
     pub(crate) async fn connect(&self, portal: SocketAddr) -> Line {
-        let mut line = Line::open(portal).await;
+        let mut line = Line::open(portal, "/v1/door/socket").await;
         let FromPortal::Challenge { nonce } = line.hear().await else {
             panic!("the portal begins with a challenge");
         };
@@ -115,16 +115,20 @@ impl Controller {
 pub(crate) struct Line(WebSocketStream<TcpStream>);
 
 impl Line {
-    async fn open(server: SocketAddr) -> Self {
+    pub(crate) async fn open(server: SocketAddr, path: &str) -> Self {
         let stream = TcpStream::connect(server).await.expect("the server");
         stream.set_nodelay(true).expect("an option");
-        let url = format!("ws://{server}/v1/door/socket");
+        let url = format!("ws://{server}{path}");
         let opening = tokio_tungstenite::client_async(url, stream).await;
         Self(opening.expect("a WebSocket").0)
     }
 
     pub(crate) async fn say(&mut self, message: &FromDoor) {
         let text = serde_json::to_string(message).expect("JSON");
+        self.say_text(text).await;
+    }
+
+    pub(crate) async fn say_text(&mut self, text: String) {
         self.0.send(Message::text(text)).await.expect("said");
     }
 
@@ -133,8 +137,15 @@ impl Line {
         serde_json::from_str(&text).expect("a message")
     }
 
+    /// Returns once the other end has taken all that was said.
+    pub(crate) async fn taken(&mut self) {
+        let ping = Message::Ping(Bytes::new());
+        self.0.send(ping).await.expect("said");
+        while !matches!(self.0.next().await, Some(Ok(Message::Pong(_)))) {}
+    }
+
     /// The next text; pings are answered on the way.
-    async fn text(&mut self) -> Utf8Bytes {
+    pub(crate) async fn text(&mut self) -> Utf8Bytes {
         loop {
             match self.0.next().await.expect("open").expect("whole") {
                 Message::Text(text) => return text,

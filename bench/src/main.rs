@@ -5,6 +5,7 @@
 
 mod aliro;
 mod codes;
+mod crowd;
 mod doors;
 mod events;
 mod key;
@@ -12,6 +13,7 @@ mod measure;
 mod meter;
 mod postgres;
 mod primitives;
+mod process;
 mod rules;
 mod scene;
 mod sync;
@@ -48,6 +50,8 @@ enum Name {
     Events,
     /// The same on PostgreSQL
     Postgres,
+    /// Many doors at one portal
+    Crowd,
 }
 
 impl Name {
@@ -60,11 +64,15 @@ impl Name {
             Self::Sync => sync::bench(),
             Self::Events => events::bench(),
             Self::Postgres => postgres::bench(),
+            Self::Crowd => crowd::bench(),
         }
     }
 }
 
 fn main() -> ExitCode {
+    if let Some(served) = process::serve() {
+        return served;
+    }
     let mut names = Arguments::parse().benches;
     if names.is_empty() {
         names = Name::value_variants().to_vec();

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::meter::{Bodies, Meter};
+use crate::process::Process;
 
 /// The address of the owner, whom every property has.
 pub(crate) const OWNER: &str = "owner@example.com";
@@ -37,6 +38,13 @@ pub(crate) fn doors(count: usize, kind: &str) -> String {
         format!("[[doors]]\nname = \"Door {number}\"\nkind = \"{kind}\"\nreach = \"online\"\n")
     };
     (0..count).map(door).collect()
+}
+
+/// A property whose portal is a process of its own, until this is dropped.
+pub(crate) struct Apart {
+    pub(crate) portal: Process,
+    pub(crate) runtime: Runtime,
+    _folder: TempDir,
 }
 
 /// The property at work, until this is dropped.
@@ -134,6 +142,17 @@ impl Scene {
     /// What a phone's person does as staff.
     pub(crate) fn desk(&self, phone: &Phone) -> StaffDesk {
         phone.staff(self.property).expect("staff of this property")
+    }
+
+    /// Ends the portal, and runs it at the same place as a process of its own.
+    pub(crate) fn apart(self) -> Apart {
+        let (addr, data) = (self.addr(), self.path().join("portal"));
+        self.runtime.block_on(self.portal.shutdown());
+        Apart {
+            portal: Process::portal(addr, &data),
+            runtime: self.runtime,
+            _folder: self.folder,
+        }
     }
 
     /// Where the portal listens.
