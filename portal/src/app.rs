@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::auth::nonce::Nonces;
 use crate::auth::origin::Origin;
 use crate::cursor::CursorKey;
-use crate::door_socket::Hub;
+use crate::door_socket::{Hub, Reports};
 use crate::metrics::Metrics;
 use crate::relay::Remote;
 use crate::room::Room;
@@ -25,6 +25,7 @@ pub(crate) struct App {
     pub(crate) nonces: Nonces,
     pub(crate) cursors: CursorKey,
     pub(crate) doors: Hub,
+    pub(crate) reports: Reports,
     pub(crate) remote: Remote,
     pub(crate) metrics: Metrics,
     /// Of connections.

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::auth::nonce::Nonces;
 use crate::auth::origin::Origin;
 use crate::cursor::CursorKey;
-use crate::door_socket::{Hub, news};
+use crate::door_socket::{Hub, Reports, news};
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::instances;
@@ -208,6 +208,7 @@ impl Portal {
             nonces: Nonces::new(&dpop),
             cursors: CursorKey::new(&cursors),
             doors: Hub::default(),
+            reports: Reports::default(),
             remote: Remote::default(),
             metrics: Metrics::new(),
             connections: Room::new(

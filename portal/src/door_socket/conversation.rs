@@ -9,15 +9,17 @@ use latchkey_protocol::doorlink::{FromDoor, FromPortal, close};
 use super::hub::{Order, Registered};
 use super::news::Told;
 use super::push::{self, Progress};
+use super::reports;
 use super::sign_in::{self, SignedIn};
 use super::uses::Uses;
 use super::{Gone, Goodbye, REPLACED, send, send_text};
 use crate::fault::Fault;
 use crate::http::Shared;
 use crate::issue::epoch;
+use crate::model::event::Report;
 use crate::model::line::{self, Line};
 use crate::model::uses::Wanted;
-use crate::model::{code_check, controller, door_state, event};
+use crate::model::{code_check, controller, door_state};
 use crate::room::Place;
 use crate::store::{Listening, Tx, Wake};
 
@@ -286,15 +288,14 @@ impl Talk {
                 self.uses.ask(&self.app, socket, request, wanted).await?;
             }
             FromDoor::Events { events } => {
-                let keep = move |tx: &mut dyn Tx| {
-                    event::keep(tx, &tools, property, door, generation, &events)
+                let report = Report {
+                    door,
+                    generation,
+                    events,
                 };
-                let up_to = self
-                    .app
-                    .store
-                    .write(property, keep)
-                    .await
-                    .map_err(refused)?;
+                let up_to = report.up_to();
+                let kept = reports::keep(&self.app, property, report).await;
+                kept.map_err(refused)?;
                 send(socket, &FromPortal::EventsKept { up_to }).await?;
             }
             FromDoor::List { document } => {

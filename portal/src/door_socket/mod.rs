@@ -5,6 +5,7 @@ mod conversation;
 mod hub;
 pub(crate) mod news;
 mod push;
+mod reports;
 mod sign_in;
 mod uses;
 
@@ -14,6 +15,7 @@ use axum::response::Response;
 use latchkey_protocol::doorlink::FromPortal;
 
 pub(crate) use hub::{Hub, RelayLine};
+pub(crate) use reports::Reports;
 
 use crate::fault::Fault;
 use crate::http::{Network, Problems, Shared};

@@ -7,6 +7,14 @@ use ring::digest::{Context, SHA256};
 use crate::store::{StoreError, Tx, params};
 use crate::tools::Tools;
 
+/// What a row says.
+pub(crate) struct Entry {
+    /// None for what the portal does by itself.
+    pub(crate) actor: Option<PersonId>,
+    pub(crate) action: &'static str,
+    pub(crate) subject: String,
+}
+
 /// Adds a row. `actor` is none for what the portal does by itself.
 pub(crate) fn write(
     tx: &mut dyn Tx,
@@ -16,24 +24,50 @@ pub(crate) fn write(
     action: &'static str,
     subject: &str,
 ) -> Result<(), StoreError> {
+    let entry = Entry {
+        actor,
+        action,
+        subject: subject.to_owned(),
+    };
+    write_all(tx, tools, property, &[entry])
+}
+
+/// Adds rows, in this order.
+pub(crate) fn write_all(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: PropertyId,
+    entries: &[Entry],
+) -> Result<(), StoreError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
     tx.lock_property(property)?;
-    let head = tx
+    let row = tx
         .first(
             "SELECT last_audit, audit_head FROM property WHERE id = ?1",
             params![property],
         )?
         .ok_or(StoreError::Unreadable("property"))?;
-    let (number, previous) = (head.at::<i64>(0)? + 1, head.at::<Vec<u8>>(1)?);
+    let (mut number, mut head) = (row.at::<i64>(0)?, row.at::<Vec<u8>>(1)?);
     let at = tools.now().timestamp();
-    let hash = link(&previous, number, at, actor, action, subject);
-    tx.execute(
-        "INSERT INTO audit (property, number, at, actor, action, subject, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![property, number, at, actor, action, subject, hash],
-    )?;
+    for entry in entries {
+        let Entry {
+            actor,
+            action,
+            subject,
+        } = entry;
+        number += 1;
+        head = link(&head, number, at, *actor, action, subject).to_vec();
+        tx.execute(
+            "INSERT INTO audit (property, number, at, actor, action, subject, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![property, number, at, *actor, *action, subject, &head],
+        )?;
+    }
     tx.execute(
         "UPDATE property SET last_audit = ?2, audit_head = ?3 WHERE id = ?1",
-        params![property, number, hash],
+        params![property, number, head],
     )?;
     Ok(())
 }

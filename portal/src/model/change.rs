@@ -1,5 +1,8 @@
 //! The property's change log: for each thing and audience, the number of its latest change. Numbers come from the
-//! property's own row, within the same transaction, so none is ever seen before a lower one.
+//! property's own row, within the same transaction, so none is ever seen before a lower one. Events have such numbers
+//! too, and no rows here: they do not change.
+
+use std::ops::RangeInclusive;
 
 use latchkey_protocol::api::sync::EntityKind;
 use latchkey_protocol::ids::{DeviceId, PersonId, PropertyId};
@@ -15,8 +18,6 @@ pub(crate) enum Audience {
     Keys,
     /// Those whose role sees people.
     People,
-    /// Those whose role sees everything that happened.
-    Events,
     /// Those whose role carries lock sync.
     Carriers,
     /// One person.
@@ -31,7 +32,6 @@ impl Audience {
             Self::Everyone => "everyone".to_owned(),
             Self::Keys => "keys".to_owned(),
             Self::People => "people".to_owned(),
-            Self::Events => "events".to_owned(),
             Self::Carriers => "carriers".to_owned(),
             Self::Person(person) => format!("person:{person}"),
             Self::Device(device) => format!("device:{device}"),
@@ -41,13 +41,25 @@ impl Audience {
 
 /// The property's next number.
 pub(crate) fn next_number(tx: &mut dyn Tx, property: PropertyId) -> Result<i64, StoreError> {
+    Ok(*next_numbers(tx, property, 1)?.start())
+}
+
+/// The property's next numbers, so many.
+pub(crate) fn next_numbers(
+    tx: &mut dyn Tx,
+    property: PropertyId,
+    count: u32,
+) -> Result<RangeInclusive<i64>, StoreError> {
     tx.lock_property(property)?;
-    tx.execute(
-        "UPDATE property SET last_change = last_change + 1 WHERE id = ?1",
-        params![property],
-    )?;
+    let last: i64 = tx
+        .first(
+            "UPDATE property SET last_change = last_change + ?2 WHERE id = ?1 RETURNING last_change",
+            params![property, count],
+        )?
+        .ok_or(StoreError::Unreadable("property"))?
+        .at(0)?;
     tx.wake(Wake::Changed(property));
-    last_number(tx, property)
+    Ok(last - i64::from(count) + 1..=last)
 }
 
 /// The number of the property's latest change.

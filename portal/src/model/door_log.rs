@@ -34,9 +34,8 @@ pub(crate) fn take(
         up_to,
         ..
     } = parcel;
-    for one in &parcel.events {
-        event::keep_one(tx, tools, property, door, generation, one)?;
-    }
+    let events = parcel.events.iter().map(|one| (door, generation, one));
+    event::keep(tx, tools, property, &events.collect::<Vec<_>>())?;
     let subject = format!("{door} {} {after}-{up_to} {}", generation.0, member.device);
     audit::write(
         tx,

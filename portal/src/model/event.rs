@@ -3,16 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use latchkey_protocol::api::Page;
 use latchkey_protocol::api::events::{Event, Means};
-use latchkey_protocol::api::sync::EntityKind;
 use latchkey_protocol::doorlink::{DoorEvent, Subject};
 use latchkey_protocol::ids::{DoorId, EventId, Generation, KeyId, PersonId, PropertyId};
 use latchkey_protocol::roles::Action;
 use latchkey_protocol::rules::Reason;
 
-use super::change::{self, Audience};
+use super::audit::{self, Entry};
 use super::member::Member;
 use super::property::text;
-use super::{audit, door_log, paging};
+use super::{change, door_log, paging};
 use crate::fault::Fault;
 use crate::store::{Row, StoreError, Tx, Wake, params};
 use crate::tools::Tools;
@@ -20,94 +19,99 @@ use crate::tools::Tools;
 /// The last millisecond of the year 9999.
 const LATEST_MS: i64 = 253_402_300_799_999;
 
-/// Keeps what a door reports; what it reported before counts no second time. Says up to where the door may forget.
-pub(crate) fn keep(
-    tx: &mut dyn Tx,
-    tools: &Tools,
-    property: PropertyId,
-    door: DoorId,
-    generation: Generation,
-    events: &[DoorEvent],
-) -> Result<u64, Fault> {
-    let mut up_to = 0;
-    for event in events {
-        up_to = up_to.max(event.sequence);
-        keep_one(tx, tools, property, door, generation, event)?;
-    }
-    // On its line a door reports in order, and leaves nothing out.
-    door_log::kept_up_to(tx, property, door, generation, up_to)?;
-    Ok(up_to)
+/// What the controller at a door reports.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) door: DoorId,
+    pub(crate) generation: Generation,
+    pub(crate) events: Vec<DoorEvent>,
 }
 
-pub(super) fn keep_one(
+impl Report {
+    /// Up to where the door may forget once this is kept.
+    pub(crate) fn up_to(&self) -> u64 {
+        let sequences = self.events.iter().map(|event| event.sequence);
+        sequences.max().unwrap_or(0)
+    }
+}
+
+/// Keeps what doors report on their lines.
+pub(crate) fn keep_reports<'a>(
     tx: &mut dyn Tx,
     tools: &Tools,
     property: PropertyId,
-    door: DoorId,
-    generation: Generation,
-    event: &DoorEvent,
+    reports: impl Iterator<Item = &'a Report> + Clone,
 ) -> Result<(), Fault> {
-    let known = tx.first(
-        "SELECT 1 FROM event WHERE property = ?1 AND id = ?2",
-        params![property, event.id],
-    )?;
-    if known.is_some() {
-        return Ok(());
+    let events = reports.clone().flat_map(|report| {
+        let events = report.events.iter();
+        events.map(|event| (report.door, report.generation, event))
+    });
+    keep(tx, tools, property, &events.collect::<Vec<_>>())?;
+    for report in reports {
+        // On its line a door reports in order, and leaves nothing out.
+        let Report {
+            door, generation, ..
+        } = *report;
+        door_log::kept_up_to(tx, property, door, generation, report.up_to())?;
     }
-    let (person, key) = who(tx, property, &event.subject)?;
-    // A door with a lost clock, or a stolen one, may say anything: what no calendar can say would stop every reader of
-    // the list.
-    let at_ms = event.at_ms.clamp(0, LATEST_MS);
-    let ordinal = change::next_number(tx, property)?;
-    tx.execute(
-        "INSERT INTO event (property, id, ordinal, door, generation, sequence, at_ms, received_at,
-             clock_unsure, means, denied, person, key_id, subject)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-        params![
-            property,
-            event.id,
-            ordinal,
-            door,
-            generation.0,
-            i64::try_from(event.sequence).map_err(|_| Fault::invalid("sequence"))?,
-            at_ms,
-            tools.now(),
-            event.clock_unsure,
-            means_name(event.means),
-            event.denied.map(Reason::name),
-            person,
-            key,
-            text(&event.subject, "subject")?
-        ],
-    )?;
-    let id = event.id.to_string();
-    change::tell(tx, property, Audience::Events, EntityKind::Event, &id)?;
-    if let Some(person) = person {
-        change::tell(
-            tx,
-            property,
-            Audience::Person(person),
-            EntityKind::Event,
-            &id,
+    Ok(())
+}
+
+/// Keeps what happened at doors; what is kept already counts no second time.
+pub(super) fn keep(
+    tx: &mut dyn Tx,
+    tools: &Tools,
+    property: PropertyId,
+    events: &[(DoorId, Generation, &DoorEvent)],
+) -> Result<(), Fault> {
+    let count = u32::try_from(events.len()).map_err(|_| Fault::invalid("events"))?;
+    // Those that are kept already leave gaps.
+    let numbers = change::next_numbers(tx, property, count)?;
+    let mut entries = Vec::with_capacity(events.len());
+    for ((door, generation, event), ordinal) in events.iter().zip(numbers) {
+        let (person, key) = who(tx, property, &event.subject)?;
+        // A door with a lost clock, or a stolen one, may say anything: what no calendar can say would stop every
+        // reader of the list.
+        let at_ms = event.at_ms.clamp(0, LATEST_MS);
+        let added = tx.execute(
+            "INSERT INTO event (property, id, ordinal, door, generation, sequence, at_ms,
+                 received_at, clock_unsure, means, denied, person, key_id, subject)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             ON CONFLICT (property, id) DO NOTHING",
+            params![
+                property,
+                event.id,
+                ordinal,
+                *door,
+                generation.0,
+                i64::try_from(event.sequence).map_err(|_| Fault::invalid("sequence"))?,
+                at_ms,
+                tools.now(),
+                event.clock_unsure,
+                means_name(event.means),
+                event.denied.map(Reason::name),
+                person,
+                key,
+                text(&event.subject, "subject")?
+            ],
         )?;
+        if added == 0 {
+            continue;
+        }
+        if let Subject::Pass { .. } = event.subject {
+            tx.wake(Wake::Guests(property));
+        }
+        let who = person.map_or_else(|| "-".to_owned(), |person| person.to_string());
+        entries.push(Entry {
+            actor: None,
+            action: match event.denied {
+                Some(_) => "door.deny",
+                None => "door.open",
+            },
+            subject: format!("{} {door} {who}", event.id),
+        });
     }
-    if let Subject::Pass { .. } = event.subject {
-        tx.wake(Wake::Guests(property));
-    }
-    let action = if event.denied.is_some() {
-        "door.deny"
-    } else {
-        "door.open"
-    };
-    let who = person.map_or_else(|| "-".to_owned(), |person| person.to_string());
-    audit::write(
-        tx,
-        tools,
-        property,
-        None,
-        action,
-        &format!("{id} {door} {who}"),
-    )?;
+    audit::write_all(tx, tools, property, &entries)?;
     Ok(())
 }
 
@@ -171,15 +175,50 @@ pub(crate) fn visible(
     Ok(sees.then_some(event))
 }
 
-/// Takes events that are no news any more out of the change log.
+/// Numbers and ids of events after this number that may be news to this member.
+pub(crate) fn after(
+    tx: &mut dyn Tx,
+    member: &Member,
+    number: i64,
+    most: i64,
+) -> Result<Vec<(i64, EventId)>, StoreError> {
+    let old: i64 = tx
+        .first(
+            "SELECT old_events FROM property WHERE id = ?1",
+            params![member.property],
+        )?
+        .ok_or(StoreError::Unreadable("property"))?
+        .at(0)?;
+    let after = number.max(old);
+    let rows = if member.may(Action::ViewAudit) {
+        tx.query(
+            "SELECT ordinal, id FROM event WHERE property = ?1 AND ordinal > ?2
+             ORDER BY ordinal LIMIT ?3",
+            params![member.property, after, most],
+        )
+    } else {
+        tx.query(
+            "SELECT ordinal, id FROM event WHERE property = ?1 AND ordinal > ?2 AND person = ?4
+             ORDER BY ordinal LIMIT ?3",
+            params![member.property, after, most, member.person],
+        )
+    };
+    let rows = rows?;
+    rows.iter()
+        .map(|row| Ok((row.at(0)?, row.at(1)?)))
+        .collect()
+}
+
+/// Notes which events are no news any more: no sync looks at them.
 pub(crate) fn forget_news(
     tx: &mut dyn Tx,
     property: PropertyId,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     tx.execute(
-        "DELETE FROM change_log WHERE property = ?1 AND kind = 'event' AND number <= COALESCE(
-             (SELECT MAX(ordinal) FROM event WHERE property = ?1 AND received_at <= ?2), 0)",
+        "UPDATE property SET old_events = COALESCE(
+             (SELECT MAX(ordinal) FROM event WHERE property = ?1 AND received_at <= ?2), 0)
+         WHERE id = ?1",
         params![property, now - NEWS],
     )?;
     Ok(())

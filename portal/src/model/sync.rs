@@ -83,7 +83,7 @@ fn audiences(member: &Member) -> (Vec<Audience>, u8) {
     let by_role = [
         (Action::ViewKeys, Some(Audience::Keys)),
         (Action::ViewPeople, Some(Audience::People)),
-        (Action::ViewAudit, Some(Audience::Events)),
+        (Action::ViewAudit, None),
         (Action::ViewDoors, None),
         (Action::CarryLockSync, Some(Audience::Carriers)),
     ];
@@ -104,7 +104,7 @@ struct LogRow {
     personal: bool,
 }
 
-/// What the log has after this number for these audiences, in its order, and whether there is more.
+/// What the log has after this number for these audiences, with what happened, in its order, and whether there is more.
 fn rows(
     tx: &mut dyn Tx,
     member: &Member,
@@ -126,6 +126,14 @@ fn rows(
                 personal: !matches!(audience, Audience::Everyone),
             });
         }
+    }
+    for (number, id) in event::after(tx, member, after, PAGE as i64 + 1)? {
+        all.push(LogRow {
+            number,
+            kind: EntityKind::Event,
+            id: id.to_string(),
+            personal: false,
+        });
     }
     all.sort_by_key(|row| row.number);
     let mut left = PAGE;

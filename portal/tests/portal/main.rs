@@ -22,6 +22,7 @@ mod crowds;
 mod disk;
 mod door_line;
 mod door_logs;
+mod events;
 mod grants;
 mod guest_keys;
 mod guest_keys_follow;
