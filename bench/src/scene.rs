@@ -9,7 +9,8 @@ use latchkey_core::staff::{StaffDesk, Submitted};
 use latchkey_core::wallet::FileSealingKey;
 use latchkey_env::{SharedClock, SharedRandom, SystemClock, SystemRandom};
 use latchkey_portal::{
-    Config, Database, Limits, MailRoute, Mailbox, Portal, create_property, property_file,
+    Config, Database, Limits, MailRoute, Mailbox, Portal, SignerPlace, create_property,
+    property_file,
 };
 use latchkey_protocol::ids::PropertyId;
 use tempfile::TempDir;
@@ -90,6 +91,7 @@ impl Scene {
         let config = Config {
             data: folder.path().join("portal"),
             database,
+            signer: SignerPlace::Embedded,
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: url.map(|url| url.parse().expect("a URL")),
             tls: None,
@@ -179,7 +181,14 @@ fn create(
     clock: &SharedClock,
 ) -> PropertyId {
     let file = property_file::parse(file, "property.toml").expect("a property file");
-    let creating = create_property(data, database, file, Arc::clone(clock), random());
+    let creating = create_property(
+        data,
+        database,
+        &SignerPlace::Embedded,
+        file,
+        Arc::clone(clock),
+        random(),
+    );
     runtime.block_on(creating).expect("a property").property
 }
 

@@ -7,7 +7,7 @@ use latchkey_protocol::ids::PropertyId;
 
 use crate::fault::Fault;
 use crate::model::{audit, property};
-use crate::running::{StartError, open};
+use crate::running::{StartError, open_store};
 use crate::store::Database;
 
 /// The audit chain of a property.
@@ -31,7 +31,7 @@ pub async fn audit_chains(
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Vec<AuditChain>, StartError> {
-    let (store, _) = open(data, database, clock, random).await?;
+    let store = open_store(data, database, clock, random).await?;
     let mut chains = Vec::new();
     for id in store.read(|tx| Ok::<_, Fault>(property::all(tx)?)).await? {
         let check = store.read(move |tx| {

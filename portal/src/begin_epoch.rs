@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::issue::epoch;
 use crate::model::property;
 use crate::running::{StartError, open};
+use crate::signer::SignerPlace;
 use crate::store::{Database, Tx};
 
 /// A property that goes on in a new epoch.
@@ -41,11 +42,12 @@ pub struct LostKey {
 pub async fn begin_epochs(
     data: &Path,
     database: &Database,
+    signer: &SignerPlace,
     only: &[PropertyId],
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Vec<BegunEpoch>, StartError> {
-    let (store, tools) = open(data, database, clock, random).await?;
+    let (store, tools) = open(data, database, signer, clock, random).await?;
     let all = store.read(|tx| Ok::<_, Fault>(property::all(tx)?)).await?;
     if let Some(unknown) = only.iter().find(|id| !all.contains(id)) {
         return Err(StartError::Store(format!("there is no property {unknown}")));

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::notify::MailRoute;
 use crate::room::Limits;
 use crate::running::{Config, Portal, Tls};
 use crate::store::{Database, DatabaseError};
-use crate::{create_property, property_file};
+use crate::{Rate, SignerPlace, create_property, property_file};
 
 /// The server that keys are issued from.
 #[derive(Debug, Clone, Parser)]
@@ -36,6 +37,13 @@ pub enum Command {
     /// Work on properties.
     #[command(subcommand)]
     Property(PropertyCommand),
+    /// Run the signer as a process of its own, which all instances of a portal share.
+    ///
+    /// It holds the keys and signs within bounds: how long things hold, how many of them a property is signed a second.
+    /// Run it as a user of its own, so that whoever takes over the portal does not have its files; never back its folder up
+    /// with the database. Each socket lies in a folder that others cannot enter: that alone says who may ask.
+    #[cfg(unix)]
+    Signer(SignerArgs),
     /// Check the audit chain of every property, row by row.
     Audit(Place),
 }
@@ -43,7 +51,7 @@ pub enum Command {
 /// Where the portal's data are.
 #[derive(Clone, clap::Args)]
 pub struct Place {
-    /// Folder of the signer and, unless `--database` names another, the database.
+    /// Folder of the database, unless `--database` names another, and of the signer, unless `--signer` does.
     #[arg(long, value_name = "FOLDER", default_value = "./data/portal")]
     pub data: PathBuf,
     /// A PostgreSQL for the data, such as `postgres://user:password@host/name`, which any number of instances may
@@ -58,6 +66,41 @@ pub struct Place {
     /// Certificates (PEM) that sign the PostgreSQL's; without them, the public authorities.
     #[arg(long, value_name = "FILE", requires = "database")]
     pub database_ca: Option<PathBuf>,
+    /// The socket of a signer that is a process of its own (`latchkey-portal signer`), such as
+    /// `unix:/run/latchkey-signer/portals.sock`. `property create` and `property begin-epoch` want its socket for
+    /// operators.
+    #[arg(long, value_name = "SOCKET", value_parser = socket)]
+    pub signer: Option<PathBuf>,
+}
+
+/// A Unix socket's address.
+fn socket(text: &str) -> Result<PathBuf, &'static str> {
+    let path = text.strip_prefix("unix:").filter(|path| !path.is_empty());
+    path.map(PathBuf::from).ok_or("unix:PATH is wanted")
+}
+
+/// How to run the signer.
+#[cfg(unix)]
+#[derive(Debug, Clone, clap::Args)]
+pub struct SignerArgs {
+    /// Folder of its keys and of what it remembers.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: PathBuf,
+    /// The socket for portals, such as `unix:/run/latchkey-signer/portals.sock`.
+    #[arg(long, value_name = "SOCKET", value_parser = socket)]
+    pub listen: PathBuf,
+    /// The socket for operators, who make properties and begin epochs. Without it nobody does.
+    #[arg(long, value_name = "SOCKET", value_parser = socket)]
+    pub operators: Option<PathBuf>,
+    /// Signatures a second for a property, of what opens doors.
+    #[arg(long, value_name = "NUMBER", default_value_t = Rate::default().per_second)]
+    pub signatures_per_second: NonZeroU32,
+    /// And at once, after a time in which there were few.
+    #[arg(long, value_name = "NUMBER", default_value_t = Rate::default().at_once)]
+    pub signatures_at_once: NonZeroU32,
+    /// How to log, on standard error; `RUST_LOG` says what.
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
 }
 
 impl std::fmt::Debug for Place {
@@ -67,11 +110,17 @@ impl std::fmt::Debug for Place {
             .field("data", &self.data)
             .field("database", &self.database.as_ref().map(|_| "…"))
             .field("database_ca", &self.database_ca)
+            .field("signer", &self.signer)
             .finish()
     }
 }
 
 impl Place {
+    fn signer(&self) -> SignerPlace {
+        let socket = self.signer.clone();
+        socket.map_or(SignerPlace::Embedded, SignerPlace::Socket)
+    }
+
     fn database(&self) -> Result<Database, DatabaseError> {
         match &self.database {
             None => Ok(Database::Sqlite),
@@ -220,6 +269,8 @@ pub fn run(args: Args) -> ExitCode {
             Command::Property(PropertyCommand::BeginEpoch { property, place }) => {
                 begin_epoch(&property, place).await
             }
+            #[cfg(unix)]
+            Command::Signer(args) => sign(args).await,
             Command::Audit(place) => audit(place).await,
         }
     });
@@ -258,6 +309,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let portal = Portal::start(Config {
         database: args.place.database()?,
+        signer: args.place.signer(),
         data: args.place.data,
         listen: args.listen,
         public_url: args.public_url.clone(),
@@ -283,10 +335,34 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[cfg(unix)]
+async fn sign(args: SignerArgs) -> anyhow::Result<()> {
+    log(args.log_format);
+    let (clock, random) = system();
+    let signer = crate::SignerService::start(crate::SignerConfig {
+        data: args.data,
+        listen: args.listen.clone(),
+        operators: args.operators,
+        rate: Rate {
+            per_second: args.signatures_per_second,
+            at_once: args.signatures_at_once,
+        },
+        clock,
+        random,
+    })
+    .await?;
+    say(&format!("signing at unix:{}", args.listen.display()));
+    asked_to_end().await?;
+    tracing::info!("going down");
+    signer.shutdown().await;
+    Ok(())
+}
+
 async fn create(from: PathBuf, place: Place) -> anyhow::Result<()> {
     let file = property_file::read(&from)?;
     let (clock, random) = system();
-    let made = create_property(&place.data, &place.database()?, file, clock, random).await?;
+    let (database, signer) = (place.database()?, place.signer());
+    let made = create_property(&place.data, &database, &signer, file, clock, random).await?;
     say(&format!(
         "property {} ({}): {} doors, {} people, {} keys; sign in as {}",
         made.property, made.name, made.doors, made.people, made.keys, made.owner
@@ -296,8 +372,9 @@ async fn create(from: PathBuf, place: Place) -> anyhow::Result<()> {
 
 async fn begin_epoch(only: &[PropertyId], place: Place) -> anyhow::Result<()> {
     let (clock, random) = system();
-    let database = place.database()?;
-    for begun in crate::begin_epochs(&place.data, &database, only, clock, random).await? {
+    let (database, signer) = (place.database()?, place.signer());
+    let begun = crate::begin_epochs(&place.data, &database, &signer, only, clock, random);
+    for begun in begun.await? {
         say(&format!(
             "property {} ({}): epoch {} has begun",
             begun.property, begun.name, begun.epoch

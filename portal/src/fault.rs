@@ -115,6 +115,11 @@ impl Fault {
                 let uncertain = "it is not known whether this was kept: ask again with the same idempotency key";
                 Some(uncertain.to_owned())
             }
+            Self::Signer(error @ SignerError::TooFast { .. }) => Some(error.to_string()),
+            Self::Signer(SignerError::Unreachable(_)) => {
+                let away = "the signer does not answer, and nothing was changed: ask again with the same idempotency key";
+                Some(away.to_owned())
+            }
             Self::Store(_) | Self::Signer(_) | Self::Internal(_) => None,
         }
     }

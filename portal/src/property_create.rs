@@ -17,6 +17,7 @@ use crate::model::change::{self, Audience};
 use crate::model::{audit, door, key_write, person, property};
 use crate::property_file::{DoorsOf, PropertyFile};
 use crate::running::{StartError, open};
+use crate::signer::SignerPlace;
 use crate::store::{Database, Tx};
 use crate::tools::Tools;
 use crate::zone;
@@ -57,18 +58,19 @@ pub enum CreateError {
     },
 }
 
-/// Makes a property in this database, its keys in this data folder.
+/// Makes a property in this database, its keys at this signer.
 ///
 /// # Errors
 /// [`CreateError`]; nothing is left then but keys that no property has.
 pub async fn create_property(
     data: &Path,
     database: &Database,
+    signer: &SignerPlace,
     file: PropertyFile,
     clock: SharedClock,
     random: SharedRandom,
 ) -> Result<Created, CreateError> {
-    let (store, tools) = open(data, database, clock, random).await?;
+    let (store, tools) = open(data, database, signer, clock, random).await?;
     let offsets = zone::expand(&file.property.zone, zone::span_at(tools.now()))?;
     let id = PropertyId(tools.random());
     let made = store

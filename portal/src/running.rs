@@ -30,8 +30,11 @@ use crate::model::{event, housekeeping, property, secrets, uses};
 use crate::notify::{self, MailRoute, SmtpError};
 use crate::relay::{self, Remote};
 use crate::room::{Limits, Room};
+use crate::signer::checks::Rate;
 use crate::signer::embedded::EmbeddedSigner;
-use crate::signer::{Series, SignerError};
+#[cfg(unix)]
+use crate::signer::remote::RemoteSigner;
+use crate::signer::{Series, Signer, SignerError, SignerPlace};
 use crate::store::{Database, Listening, Scope, Store, StoreError, Tx, Wake};
 use crate::tools::Tools;
 
@@ -41,10 +44,13 @@ pub(crate) const ROUNDS: Duration = Duration::from_secs(300);
 /// What a portal needs in order to start.
 #[derive(Clone)]
 pub struct Config {
-    /// Folder of its signer and, with SQLite, its database. Instances that share a database share it too.
+    /// Folder of its database, with SQLite, and of its signer where that is embedded: then instances that share a database
+    /// share the folder too.
     pub data: PathBuf,
     /// Its database.
     pub database: Database,
+    /// Its signer.
+    pub signer: SignerPlace,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Its address as its users know it; by default `http://` and where it listens.
@@ -134,29 +140,56 @@ impl From<SmtpError> for StartError {
     }
 }
 
-/// Opens store and signer.
-pub(crate) async fn open(
+/// Opens the store.
+pub(crate) async fn open_store(
     data: &Path,
     database: &Database,
     clock: SharedClock,
     random: SharedRandom,
-) -> Result<(Store, Tools), StartError> {
+) -> Result<Store, StartError> {
     std::fs::create_dir_all(data).map_err(|error| StartError::Folder {
         folder: data.to_owned(),
         error,
     })?;
-    let store = Store::open(database, data, Arc::clone(&clock), Arc::clone(&random)).await?;
-    let signer = EmbeddedSigner::open(
-        &data.join("signer"),
-        Arc::clone(&clock),
-        Arc::clone(&random),
-    )?;
+    Ok(Store::open(database, data, clock, random).await?)
+}
+
+/// Opens store and signer.
+pub(crate) async fn open(
+    data: &Path,
+    database: &Database,
+    signer: &SignerPlace,
+    clock: SharedClock,
+    random: SharedRandom,
+) -> Result<(Store, Tools), StartError> {
+    let store = open_store(data, database, Arc::clone(&clock), Arc::clone(&random)).await?;
+    let signer: Arc<dyn Signer> = match signer {
+        SignerPlace::Embedded => Arc::new(EmbeddedSigner::open(
+            &data.join("signer"),
+            Rate::default(),
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        )?),
+        #[cfg(unix)]
+        SignerPlace::Socket(socket) => {
+            let socket = socket.clone();
+            let connect = move || RemoteSigner::connect(&socket);
+            let connected = tokio::task::spawn_blocking(connect).await;
+            Arc::new(connected.map_err(|error| StartError::Signer(error.to_string()))??)
+        }
+        #[cfg(not(unix))]
+        SignerPlace::Socket(_) => {
+            return Err(StartError::Signer(
+                "there are no Unix sockets here".to_owned(),
+            ));
+        }
+    };
     Ok((
         store,
         Tools {
             clock,
             random,
-            signer: Arc::new(signer),
+            signer,
         },
     ))
 }
@@ -176,8 +209,14 @@ impl Portal {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let (store, tools) =
-            open(&config.data, &config.database, config.clock, config.random).await?;
+        let (store, tools) = open(
+            &config.data,
+            &config.database,
+            &config.signer,
+            config.clock,
+            config.random,
+        )
+        .await?;
         let courier = notify::courier(&config.mail)?;
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let (listener, addr) = bind(config.listen).await?;

@@ -7,6 +7,7 @@
 //! everything and hands it out again.
 
 use aliro::crypto::{PublicKey, Signature};
+use serde::{Deserialize, Serialize};
 
 use crate::cbor::{FormatError, Reader, array};
 use crate::doorlink::DoorEvent;
@@ -185,7 +186,8 @@ fn info(property: PropertyId) -> Vec<u8> {
 }
 
 /// What the portal keeps of a door's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// The property.
     pub property: PropertyId,

@@ -3,6 +3,7 @@
 //! alone.
 
 use aliro::crypto::PublicKey;
+use serde::{Deserialize, Serialize};
 
 use crate::cbor::{FormatError, Reader, VERSION, Writer, array_of, inner};
 use crate::clock::ClockReading;
@@ -12,7 +13,10 @@ use crate::uses::LeaseReport;
 
 /// The number of a revocation list: the signer's epoch, then a count within it. Zero and zero before
 /// the first list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ListNumber {
     /// The signer's epoch.
     pub epoch: u32,

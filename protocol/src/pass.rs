@@ -117,7 +117,12 @@ impl Pass {
         input(Purpose::Pass, &[&property.0, payload])
     }
 
-    fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
+    /// Reads what [`Self::payload`] wrote; whoever takes it from a door's or a phone's side
+    /// [verifies](SignedPass::verify) it.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn from_payload(payload: &[u8]) -> Result<Self, FormatError> {
         let (version, mut reader) = Reader::up_to_version(COUNTED, payload, MAX_PASS)?;
         let id = PassId(reader.exactly()?);
         let xy: [u8; 64] = reader.exactly()?;

@@ -15,8 +15,8 @@ use latchkey_door::wait_for_installer;
 use latchkey_env::chrono::TimeDelta;
 use latchkey_env::{OffsetClock, SharedRandom, SystemClock, SystemRandom, sleep};
 use latchkey_portal::{
-    BegunEpoch, Config, Database, Limits, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
-    create_property, property_file,
+    BegunEpoch, Config, Database, Limits, MailRoute, Mailbox, Portal, SignerPlace, audit_chains,
+    begin_epochs, create_property, property_file,
 };
 use latchkey_protocol::api::doors::{Door, InstallController};
 use latchkey_protocol::api::keys::{KeyDoors, KeyDraft, KeyKind};
@@ -73,7 +73,8 @@ impl House {
             Some(fresh) => Database::postgres(&fresh.address(), None)?,
         };
         let data = dir.path().join("portal");
-        create_property(&data, &database, file, time.shared(), random()).await?;
+        let signer = SignerPlace::Embedded;
+        create_property(&data, &database, &signer, file, time.shared(), random()).await?;
         Ok(Self {
             time,
             dir,
@@ -134,6 +135,7 @@ impl House {
         let config = Config {
             data: self.data(),
             database: self.database.clone(),
+            signer: SignerPlace::Embedded,
             listen,
             public_url: None,
             tls: None,
@@ -204,7 +206,8 @@ impl House {
     /// When database or signer refuse it.
     pub async fn begin_epoch(&self) -> Result<BegunEpoch> {
         let data = self.data();
-        let begun = begin_epochs(&data, &self.database, &[], self.time.shared(), random());
+        let (database, signer) = (&self.database, SignerPlace::Embedded);
+        let begun = begin_epochs(&data, database, &signer, &[], self.time.shared(), random());
         begun.await?.pop().context("it has a property")
     }
 

@@ -1,4 +1,4 @@
-//! Several processes of one portal, on one PostgreSQL.
+//! Several processes of one portal, on one PostgreSQL, with one process that signs for all.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -18,7 +18,12 @@ pub struct Crowd {
     program: PathBuf,
     said: mpsc::UnboundedSender<String>,
     lines: mpsc::UnboundedReceiver<String>,
+    /// Where the signer listens, once it does.
+    signer: Option<(Signing, String)>,
 }
+
+/// The signer's process. It is killed when this is dropped.
+struct Signing(Child);
 
 /// One process. It is killed when this is dropped.
 pub struct Instance {
@@ -35,23 +40,30 @@ impl Crowd {
             program: program.to_owned(),
             said,
             lines,
+            signer: None,
         }
     }
 
-    /// Starts one more for this house.
-    ///
-    /// # Errors
-    /// When it does not start, or the house has no PostgreSQL.
-    pub async fn start(&mut self, house: &House) -> Result<Instance> {
-        let address = house.address().context("it takes a PostgreSQL")?;
-        let mut process = Command::new(&self.program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(house.path().join("portal"))
-            .env("LATCHKEY_DATABASE_URL", address)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
+    /// The address of the house's signer: a process of its own, with the keys that were made for the house.
+    async fn signer(&mut self, house: &House) -> Result<String> {
+        if let Some((_, socket)) = &self.signer {
+            return Ok(socket.clone());
+        }
+        let keys = house.path().join("keys");
+        std::fs::rename(house.data().join("signer"), &keys)?;
+        let socket = format!("unix:{}", house.path().join("sockets/portals").display());
+        let mut command = Command::new(&self.program);
+        let command = command.args(["signer", "--listen", &socket, "--data"]);
+        let process = self.run(command.arg(keys))?;
+        self.signer = Some((Signing(process), socket.clone()));
+        self.line("signing at ").await?;
+        Ok(socket)
+    }
+
+    /// Runs a process whose lines go to all others'.
+    fn run(&self, command: &mut Command) -> Result<Child> {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.stderr(Stdio::null()).spawn()?;
         let lines = BufReader::new(process.stdout.take().context("it is piped")?).lines();
         let said = self.said.clone();
         std::thread::spawn(move || {
@@ -61,6 +73,23 @@ impl Crowd {
                 }
             }
         });
+        Ok(process)
+    }
+
+    /// Starts one more for this house.
+    ///
+    /// # Errors
+    /// When it does not start, or the house has no PostgreSQL.
+    pub async fn start(&mut self, house: &House) -> Result<Instance> {
+        let address = house.address().context("it takes a PostgreSQL")?;
+        let signer = self.signer(house).await?;
+        let mut command = Command::new(&self.program);
+        let command = command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(house.path().join("portal"))
+            .args(["--signer", &signer])
+            .env("LATCHKEY_DATABASE_URL", address);
+        let process = self.run(command)?;
         let listening = self.line("listening on http://").await?;
         Ok(Instance {
             process,
@@ -105,6 +134,14 @@ impl Instance {
     /// When it has ended before.
     pub fn kill(mut self) -> Result<()> {
         Ok(self.process.kill()?)
+    }
+}
+
+impl Drop for Signing {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

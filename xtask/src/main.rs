@@ -146,15 +146,16 @@ fn carry_out(chore: Chore) -> Result<ExitCode> {
             targets, seconds, ..
         } => fuzz::fuzz(&targets, seconds)?,
         Chore::Mutants { shard } => mutants::mutants(shard.as_deref())?,
-        Chore::Vectors => run(cargo()
-            .args([
-                "test",
-                "--package",
-                "latchkey-protocol",
-                "--test",
-                "vectors",
-            ])
-            .env("LATCHKEY_WRITE_VECTORS", "1"))?,
+        Chore::Vectors => {
+            for (package, test, filter) in [
+                ("latchkey-protocol", "vectors", ""),
+                ("latchkey-portal", "portal", "signer_wire"),
+            ] {
+                run(cargo()
+                    .args(["test", "--package", package, "--test", test, filter])
+                    .env("LATCHKEY_WRITE_VECTORS", "1"))?;
+            }
+        }
         Chore::Fmt => {
             run(cargo().args(["fmt", "--all"]))?;
             for apart in workspace::APART {

@@ -1,4 +1,4 @@
-//! The signer within the portal's process.
+//! The signer itself: within the portal's process, or within one of its own ([`service`](super::service)).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,12 +17,13 @@ use latchkey_protocol::doorlog::{Receipt, SignedReceipt};
 use latchkey_protocol::doorstate::{BundleNumber, ListNumber};
 use latchkey_protocol::grant::{self, GrantError, GrantRequest, Lifetime};
 use latchkey_protocol::ids::{DoorId, Generation, PropertyId};
-use latchkey_protocol::pass::{MAX_LIFE_SECONDS, Pass, SignedPass};
+use latchkey_protocol::pass::{Pass, SignedPass};
 use latchkey_protocol::revocation::{RevocationList, Revocations};
 use latchkey_protocol::statement::{Addressee, Body, SignedStatement, Statement};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
+use super::checks::{self, Meter, Rate};
 use super::files::Files;
 use super::state::State;
 use super::steady::SteadyClock;
@@ -43,6 +44,7 @@ pub(crate) struct EmbeddedSigner {
     files: Files,
     clock: SteadyClock,
     random: SharedRandom,
+    meter: Meter,
     keys: Mutex<HashMap<PropertyId, Arc<Keys>>>,
 }
 
@@ -90,11 +92,13 @@ impl EmbeddedSigner {
     /// Opens the signer's folder, or makes it.
     pub(crate) fn open(
         folder: &Path,
+        rate: Rate,
         clock: SharedClock,
         random: SharedRandom,
     ) -> Result<Self, SignerError> {
         let signer = Self {
             files: Files::open(folder)?,
+            meter: Meter::new(rate, Arc::clone(&clock)),
             clock: SteadyClock::new(clock),
             random,
             keys: Mutex::default(),
@@ -165,8 +169,14 @@ impl EmbeddedSigner {
     }
 
     fn signed_time(&self, after: Option<i64>) -> Result<Timestamp, SignerError> {
-        let now = self.clock.now()?.timestamp();
-        timestamp(after.map_or(now, |after| now.max(after + 1)))
+        timestamp(checks::signed_at(after, self.clock.now()?))
+    }
+
+    /// The keys of a property for so many signatures on what opens doors.
+    fn keys_to_open(&self, id: PropertyId, signatures: usize) -> Result<Arc<Keys>, SignerError> {
+        let keys = self.keys(id)?;
+        self.meter.take(id, signatures)?;
+        Ok(keys)
     }
 }
 
@@ -181,6 +191,8 @@ fn timestamp(seconds: i64) -> Result<Timestamp, SignerError> {
 
 impl Signer for EmbeddedSigner {
     fn create(&self, property: PropertyId) -> Result<PublicKeys, SignerError> {
+        // Fails where there is one: keys are made once, and memory begins once.
+        self.files.make(property)?;
         let issuer = self.new_key(property, ISSUER)?;
         let reader_ca = self.new_key(property, READER_CA)?;
         let keys = PublicKeys {
@@ -221,7 +233,8 @@ impl Signer for EmbeddedSigner {
         body: Body,
     ) -> Result<Vec<u8>, SignerError> {
         self.clock.now()?;
-        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        checks::statement(&body)?;
+        let (keys, state) = (self.keys_to_open(property, 1)?, self.state(property)?);
         state.check(Series::Statements(addressee), number)?;
         let payload = Statement {
             property,
@@ -236,14 +249,12 @@ impl Signer for EmbeddedSigner {
     }
 
     fn pass(&self, property: PropertyId, pass: &Pass) -> Result<Vec<u8>, SignerError> {
-        let latest = self.clock.now()?.timestamp() + i64::from(MAX_LIFE_SECONDS);
-        let latest = u32::try_from(latest).unwrap_or(u32::MAX);
         let pass = Pass {
-            until: pass.until.min(latest),
+            until: checks::pass_until(pass.until, self.clock.now()?),
             ..pass.clone()
         };
         let payload = pass.payload().map_err(not_signable)?;
-        let keys = self.keys(property)?;
+        let keys = self.keys_to_open(property, 1)?;
         let signature = keys.issuer.sign(&Pass::to_be_signed(property, &payload))?;
         Ok(SignedPass::new(payload, signature).to_bytes())
     }
@@ -269,6 +280,7 @@ impl Signer for EmbeddedSigner {
     }
 
     fn grant(&self, property: PropertyId, draft: GrantDraft) -> Result<SignedGrant, SignerError> {
+        checks::lifetime(draft.lifetime)?;
         let now = self.clock.now()?;
         let signed = self.signed_time(draft.signed_after)?.epoch();
         let keys = self.keys(property)?;
@@ -293,6 +305,7 @@ impl Signer for EmbeddedSigner {
             GrantError::TooManyKeys(_) => SignerError::TooManyKeys,
             error => not_signable(error),
         })?;
+        self.meter.take(property, grant.documents.len())?;
         let documents = grant.documents.into_iter().map(|document| {
             let signature = keys.issuer.sign(&document.unsigned.to_be_signed())?;
             let valid_until = DateTime::from_timestamp(document.valid_until, 0);
@@ -340,7 +353,7 @@ impl Signer for EmbeddedSigner {
     ) -> Result<SignedBundle, SignerError> {
         self.clock.now()?;
         let seed = random_array(&*self.random);
-        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        let (keys, state) = (self.keys_to_open(property, 1)?, self.state(property)?);
         state.check(Series::Bundles(draft.door), draft.number)?;
         let recipient = draft.sealing_key;
         let draft = Draft {
@@ -381,7 +394,7 @@ impl Signer for EmbeddedSigner {
         let mut serial: [u8; 8] = random_array(&*self.random);
         // A positive number without leading zeros (RFC 5280, section 4.1.2.2).
         serial[0] = serial[0] & 0x7f | 0x40;
-        let (keys, state) = (self.keys(property)?, self.state(property)?);
+        let (keys, state) = (self.keys_to_open(property, 1)?, self.state(property)?);
         state.check(Series::Controllers(door), generation.0.into())?;
         let request = CertificateRequest::new(reader_key)
             .subject(&certificate_subject(door, generation))
@@ -399,8 +412,10 @@ impl Signer for EmbeddedSigner {
         series: Series,
         number: u64,
     ) -> Result<(), SignerError> {
+        let mut state = self.state(property)?;
+        checks::confirms(&state, series, number)?;
         // Mostly it is no news.
-        if self.state(property)?.confirm(series, number) {
+        if state.confirm(series, number) {
             self.change(property, |state| state.confirm(series, number))?;
         }
         Ok(())

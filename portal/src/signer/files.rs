@@ -25,6 +25,15 @@ impl Files {
         Ok(Self(folder.to_owned()))
     }
 
+    /// Makes the folder of a property that has none.
+    pub(super) fn make(&self, property: PropertyId) -> Result<(), SignerError> {
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(self.folder(property))?;
+        Ok(File::open(&self.0)?.sync_all()?)
+    }
+
     /// The properties that have keys here.
     pub(super) fn properties(&self) -> Result<Vec<PropertyId>, SignerError> {
         let mut found = Vec::new();
@@ -64,7 +73,6 @@ impl Files {
         bytes: &[u8],
     ) -> Result<(), SignerError> {
         let folder = self.folder(property);
-        make_folder(&folder)?;
         let (new, path) = (folder.join(format!("{name}.new")), folder.join(name));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);

@@ -1,5 +1,6 @@
 //! The signer: holds the issuer and reader CA keys of each property and signs what doors obey. It stands behind a
-//! trait, so that it can be a process of its own; embedded by default ([`embedded::EmbeddedSigner`]).
+//! trait: embedded by default ([`embedded::EmbeddedSigner`]), or a process of its own ([`service`]), which instances ask
+//! through a Unix socket ([`remote`], in the words of [`wire`]). What it never signs is in [`checks`].
 //!
 //! It keeps its own state outside every backup of the portal's database: the epoch, `validityIteration`, how far the
 //! numbers have come. It reads its own clock, takes no time from callers, and refuses once that clock has stepped
@@ -11,12 +12,19 @@
 //! for a confirmed number was restored from a backup: [`SignerError::Behind`]. It goes on in a [new
 //! epoch](Signer::begin_epoch), whose first list contains the newest that the signer has [kept](Signer::keep_list).
 
+pub(crate) mod checks;
 pub(crate) mod embedded;
 mod files;
+#[cfg(unix)]
+pub(crate) mod remote;
+#[cfg(unix)]
+pub(crate) mod service;
 mod state;
 mod steady;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use aliro::crypto::PublicKey;
 use chrono::{DateTime, Utc};
@@ -29,85 +37,114 @@ use latchkey_protocol::pass::Pass;
 use latchkey_protocol::revocation::Revocations;
 use latchkey_protocol::rules::Offsets;
 use latchkey_protocol::statement::{Addressee, Body};
+use serde::{Deserialize, Serialize};
+
+use wire::packed;
+
+/// Where a portal's signer is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum SignerPlace {
+    /// In the portal's own process, its files in the folder `signer` of the portal's data.
+    #[default]
+    Embedded,
+    /// A process of its own, which listens at this Unix socket.
+    Socket(PathBuf),
+}
 
 /// The public keys of a property.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PublicKeys {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicKeys {
     /// Signs grants, lists and statements.
-    pub(crate) issuer: PublicKey,
+    #[serde(with = "packed")]
+    pub issuer: PublicKey,
     /// Signs door certificates.
-    pub(crate) reader_ca: PublicKey,
+    #[serde(with = "packed")]
+    pub reader_ca: PublicKey,
 }
 
 /// A grant to sign; dates and iteration are the signer's to set.
-#[derive(Debug, Clone)]
-pub(crate) struct GrantDraft {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantDraft {
     /// The access credential that it is bound to.
-    pub(crate) holder: PublicKey,
+    #[serde(with = "packed")]
+    pub holder: PublicKey,
     /// All that it opens.
-    pub(crate) keys: Vec<KeyAt>,
+    pub keys: Vec<KeyAt>,
     /// The property's zone.
-    pub(crate) offsets: Offsets,
+    pub offsets: Offsets,
     /// How long it is to hold, in seconds from now.
-    pub(crate) lifetime: u32,
+    pub lifetime: u32,
     /// The latest `signed` of this credential's documents: the new ones are later.
-    pub(crate) signed_after: Option<i64>,
+    pub signed_after: Option<i64>,
 }
 
 /// A signed grant.
-#[derive(Debug, Clone)]
-pub(crate) struct SignedGrant {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedGrant {
     /// Its documents; the first one serves doors that none names.
-    pub(crate) documents: Vec<SignedDocument>,
+    pub documents: Vec<SignedDocument>,
     /// For each key of the draft, the element that it stands in.
-    pub(crate) elements: Vec<ElementId>,
+    pub elements: Vec<ElementId>,
     /// `signed` of all of them, seconds since 1970.
-    pub(crate) signed: i64,
+    pub signed: i64,
 }
 
 /// One document of a grant.
-#[derive(Debug, Clone)]
-pub(crate) struct SignedDocument {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedDocument {
     /// The doors that it names.
-    pub(crate) doors: Vec<DoorNumber>,
+    pub doors: Vec<DoorNumber>,
     /// Which keys of the draft it carries.
-    pub(crate) keys: Vec<usize>,
+    pub keys: Vec<usize>,
     /// CBOR.
-    pub(crate) document: Vec<u8>,
+    #[serde(with = "packed")]
+    pub document: Vec<u8>,
     /// When it ends.
-    pub(crate) valid_until: DateTime<Utc>,
+    pub valid_until: DateTime<Utc>,
 }
 
 /// A bundle to seal and sign.
-#[derive(Debug, Clone)]
-pub(crate) struct BundleDraft {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BundleDraft {
     /// For which door.
-    pub(crate) door: DoorId,
+    pub door: DoorId,
     /// For which controller of it.
-    pub(crate) generation: Generation,
+    pub generation: Generation,
     /// That controller's key.
-    pub(crate) sealing_key: PublicKey,
+    #[serde(with = "packed")]
+    pub sealing_key: PublicKey,
     /// Its number in the present epoch.
-    pub(crate) number: u64,
-    /// The last statements of both series that it stands for.
-    pub(crate) all: u64,
-    pub(crate) own: u64,
+    pub number: u64,
+    /// The last statement for all doors that it stands for.
+    pub all: u64,
+    /// The last one for this door.
+    pub own: u64,
     /// What it says.
-    pub(crate) content: Content,
+    #[serde(with = "packed")]
+    pub content: Content,
 }
 
 /// A bundle as it travels.
-#[derive(Debug, Clone)]
-pub(crate) struct SignedBundle {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedBundle {
     /// The signed header.
-    pub(crate) header: Vec<u8>,
+    #[serde(with = "packed")]
+    pub header: Vec<u8>,
     /// The sealed body.
-    pub(crate) body: Vec<u8>,
+    #[serde(with = "packed")]
+    pub body: Vec<u8>,
 }
 
 /// Why nothing was signed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SignerError {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignerError {
     /// It has no keys of this property.
     #[error("the signer has no keys of this property")]
     UnknownProperty,
@@ -138,14 +175,29 @@ pub(crate) enum SignerError {
     /// What it was asked to sign cannot be said in its format.
     #[error("cannot be signed: {0}")]
     NotSignable(String),
+    /// More is asked for than the property's rate allows.
+    #[error(
+        "more was asked of the signer for this property than its rate allows; ask again in {seconds} s"
+    )]
+    TooFast {
+        /// When there is room for it.
+        seconds: u64,
+    },
+    /// Only its operators may ask that, at a socket of their own.
+    #[error("only at the signer's socket for operators (`signer --operators`)")]
+    ForOperators,
+    /// It is a process of its own, and does not answer.
+    #[error("the signer does not answer: {0}")]
+    Unreachable(String),
     /// Its keys or its state cannot be read or kept.
     #[error("the signer's files: {0}")]
     Files(String),
 }
 
 /// A series of numbers without gaps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Series {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Series {
     /// Statements for an addressee.
     Statements(Addressee),
     /// Revocation lists.
@@ -158,14 +210,15 @@ pub(crate) enum Series {
 }
 
 /// How far a property has come, by the signer's own memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
     /// The epoch in which its numbers count.
-    pub(crate) epoch: u32,
+    pub epoch: u32,
     /// The present `validityIteration`.
-    pub(crate) iteration: u64,
+    pub iteration: u64,
     /// Whether it keeps a list: signers of before kept none.
-    pub(crate) keeps_list: bool,
+    pub keeps_list: bool,
     /// How far each series was given out, by its name.
     given_out: BTreeMap<String, u64>,
 }
@@ -187,18 +240,20 @@ impl Standing {
 }
 
 /// An epoch that has begun.
-#[derive(Debug, Clone)]
-pub(crate) struct Begun {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Begun {
     /// Its number.
-    pub(crate) epoch: u32,
+    pub epoch: u32,
     /// The newest list of the epochs before that the signer keeps, as it was signed. The new epoch's first has to contain
     /// it.
-    pub(crate) list: Option<Vec<u8>>,
+    #[serde(with = "packed::optional")]
+    pub list: Option<Vec<u8>>,
 }
 
 /// Signs for doors. All calls are short and may block on the signer's own files.
 pub(crate) trait Signer: Send + Sync {
-    /// Makes the keys of a new property.
+    /// Makes the keys of a new property; never again those of one that has some.
     ///
     /// # Errors
     /// [`SignerError::Files`].

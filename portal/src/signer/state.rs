@@ -12,6 +12,11 @@ use super::{Series, SignerError, Standing};
 /// Grants of one iteration are good for seven more: a lifetime is cut into as many parts.
 const PARTS: i64 = 7;
 
+/// How far a number may lead beyond the last that was confirmed. All passes of a property are stated in one transaction.
+const AHEAD: u64 = 1_000_000;
+/// The same of a door's controllers, of which there are fewer and whose numbers never begin anew.
+const CONTROLLERS_AHEAD: u64 = 16;
+
 /// The signer's memory of a property, as JSON in its own file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
@@ -78,7 +83,7 @@ impl State {
             .retain(|name, _| door_of_controllers(name).is_some());
     }
 
-    /// Refuses a number that was given out before.
+    /// Refuses a number that was given out before, and one that leads too far beyond.
     pub(super) fn check(&self, series: Series, number: u64) -> Result<(), SignerError> {
         let confirmed = self.confirmed.get(&name(series)).copied().unwrap_or(0);
         if number <= confirmed {
@@ -87,7 +92,32 @@ impl State {
                 confirmed,
             });
         }
+        self.reaches(series, number)
+    }
+
+    /// Refuses a number that leads too far beyond the last: nobody uses a series up.
+    pub(super) fn reaches(&self, series: Series, number: u64) -> Result<(), SignerError> {
+        let confirmed = self.confirmed.get(&name(series)).copied().unwrap_or(0);
+        let most = match series {
+            Series::Controllers(_) => CONTROLLERS_AHEAD,
+            Series::Statements(_) | Series::Lists | Series::Bundles(_) => AHEAD,
+        };
+        if number.saturating_sub(confirmed) > most {
+            return Err(SignerError::NotSignable(format!(
+                "number {number} is too far beyond {confirmed}"
+            )));
+        }
         Ok(())
+    }
+
+    /// Whether any number of this series was given out.
+    pub(super) fn knows(&self, series: Series) -> bool {
+        self.confirmed.contains_key(&name(series))
+    }
+
+    /// How many series there are of which a number was.
+    pub(super) fn series(&self) -> usize {
+        self.confirmed.len()
     }
 
     /// Everything up to this number is given out. True when that is news.
@@ -163,6 +193,28 @@ mod tests {
         );
         assert!(state.check(series, 2).is_ok());
         assert!(state.check(Series::Lists, 1).is_ok());
+    }
+
+    #[test]
+    fn nobody_uses_a_series_up() {
+        let mut state = State::new(DateTime::UNIX_EPOCH);
+        let door = DoorId([7; 12]);
+        for (series, most) in [
+            (Series::Statements(Addressee::All), 1_000_000),
+            (Series::Lists, 1_000_000),
+            (Series::Bundles(door), 1_000_000),
+            (Series::Controllers(door), 16),
+        ] {
+            for base in [0, 9] {
+                state.confirm(series, base);
+                assert!(state.check(series, base + most).is_ok());
+                for far in [base + most + 1, u64::MAX] {
+                    assert!(state.check(series, far).is_err());
+                    assert!(state.reaches(series, far).is_err());
+                }
+            }
+            assert!(state.reaches(series, 1).is_ok(), "which is old");
+        }
     }
 
     #[test]

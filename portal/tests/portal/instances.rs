@@ -1,4 +1,4 @@
-//! Two instances on one PostgreSQL are one portal.
+//! Two instances on one PostgreSQL, with one signer at its socket, are one portal.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn wait_connected(world: &World, device: &Device, name: &str, wanted: bool
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn a_withdrawal_made_at_one_instance_is_pushed_to_a_door_at_the_other() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let (mut door, mut line, stefan, key) = key_there(&world, &other).await;
     let path = world.path(&format!("/keys/{}", key.id));
@@ -78,7 +78,7 @@ async fn a_withdrawal_made_at_one_instance_is_pushed_to_a_door_at_the_other() {
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn a_guest_key_granted_at_one_while_its_parent_is_withdrawn_at_the_other_is_dead_or_was_never_made()
  {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let rita = world.device(RESIDENT).await;
     let stefan = moved(world.device(STAFF).await, &other);
@@ -88,7 +88,7 @@ async fn a_guest_key_granted_at_one_while_its_parent_is_withdrawn_at_the_other_i
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn who_waits_at_one_instance_hears_what_is_written_at_the_other() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let mara = moved(world.device(MANAGER).await, &other);
     let olga = world.device(OWNER).await;
@@ -108,7 +108,7 @@ async fn who_waits_at_one_instance_hears_what_is_written_at_the_other() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn a_proof_that_one_instance_has_seen_is_refused_by_the_other() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let mara = world.device(MANAGER).await;
     mara.me().await;
@@ -124,7 +124,7 @@ async fn a_proof_that_one_instance_has_seen_is_refused_by_the_other() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn tries_at_a_code_are_counted_over_both() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let seen = world.mail.len();
     let device = Device::new(world.portal.url());
@@ -143,7 +143,7 @@ async fn tries_at_a_code_are_counted_over_both() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn a_write_that_is_repeated_at_the_other_instance_is_done_once() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let mara = world.device(MANAGER).await;
     let path = world.path("/people");
@@ -162,7 +162,7 @@ async fn a_write_that_is_repeated_at_the_other_instance_is_done_once() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn both_write_and_sign_at_once_and_no_number_is_lost_or_given_twice() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let rita = world.device(RESIDENT).await;
     rita.register(&world, KeyKind::CodeKey, &Software::new())
@@ -200,7 +200,7 @@ async fn both_write_and_sign_at_once_and_no_number_is_lost_or_given_twice() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn a_door_that_comes_to_another_instance_leaves_the_first() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let door = Door::install(&world, "North gate").await;
     let mara = world.device(MANAGER).await;
@@ -214,7 +214,7 @@ async fn a_door_that_comes_to_another_instance_leaves_the_first() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn the_doors_of_an_instance_that_is_gone_are_not_connected() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let door = Door::install(&world, "North gate").await;
     let mara = world.device(MANAGER).await;
     // As an instance leaves it that was killed.
@@ -233,7 +233,7 @@ async fn the_doors_of_an_instance_that_is_gone_are_not_connected() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn an_instance_that_was_taken_for_gone_enters_its_doors_again() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let door = Door::install(&world, "North gate").await;
     let mara = world.device(MANAGER).await;
     let _line = door.connect(&world).await;
@@ -291,7 +291,7 @@ async fn heard(line: &mut Line) -> FromPortal {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn a_phone_at_one_instance_speaks_with_a_door_at_the_other() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let door = Door::install(&world, "North gate").await;
     let rita = world.device(RESIDENT).await;
@@ -352,7 +352,7 @@ async fn a_phone_at_one_instance_speaks_with_a_door_at_the_other() {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn cut_connections_to_the_database_are_made_again_and_nothing_is_missed() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let other = world.another().await;
     let (mut door, mut line, stefan, key) = key_there(&world, &other).await;
     world.database.alter(world.folder.path(), |_| {
@@ -385,7 +385,7 @@ async fn time_goes_on(world: &World) {
 #[tokio::test]
 #[ignore = "needs PostgreSQL: cargo xtask test postgres"]
 async fn while_the_database_is_away_it_is_said_so_and_afterwards_all_goes_on() {
-    let world = World::start().await;
+    let world = World::with_signer_apart().await;
     let mara = world.device(MANAGER).await;
     let database = world.database.name().expect("it runs on PostgreSQL");
     let set = |accessible: bool| {

@@ -39,6 +39,9 @@ mod problems;
 mod process;
 mod proxies;
 mod sessions;
+#[cfg(unix)]
+mod signer_process;
+mod signer_wire;
 mod slow;
 mod sync;
 mod tenants;

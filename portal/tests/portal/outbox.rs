@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal, create_property, property_file};
+use latchkey_portal::{
+    Config, Limits, MailRoute, Mailbox, Portal, SignerPlace, create_property, property_file,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -30,6 +32,7 @@ async fn a_letter_that_could_not_be_sent_is_sent_after_a_restart() {
     create_property(
         folder.path(),
         &place.database,
+        &SignerPlace::Embedded,
         file,
         shared.clone(),
         random.clone(),
@@ -43,6 +46,7 @@ async fn a_letter_that_could_not_be_sent_is_sent_after_a_restart() {
     let mut config = Config {
         data: folder.path().to_owned(),
         database: place.database.clone(),
+        signer: SignerPlace::Embedded,
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,

@@ -13,6 +13,8 @@ use crate::world::Place;
 pub(crate) struct Site {
     folder: TempDir,
     pub(crate) place: Place,
+    /// Whether the signer is a process of its own.
+    apart: bool,
 }
 
 /// A program that serves. It is killed when the test is over.
@@ -27,6 +29,7 @@ impl Site {
         Self {
             folder: tempfile::tempdir().unwrap(),
             place: Place::make(),
+            apart: false,
         }
     }
 
@@ -39,6 +42,53 @@ impl Site {
         site
     }
 
+    /// The same with a signer of its own, which runs.
+    pub(crate) fn apart(file: &str) -> (Self, Process) {
+        let site = Self {
+            apart: true,
+            ..Self::new()
+        };
+        let signer = site.start_signer(&[]);
+        let made = site.create(file);
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{said}");
+        (site, signer)
+    }
+
+    /// A signer that signs.
+    pub(crate) fn start_signer(&self, arguments: &[&str]) -> Process {
+        let process = Process::start(&mut self.signer(arguments));
+        process.line_after("signing at ");
+        process
+    }
+
+    /// `signer`, ready to be started.
+    pub(crate) fn signer(&self, arguments: &[&str]) -> Command {
+        let mut program = self.program(&["signer", "--data"]);
+        program.arg(self.folder.path().join("keys"));
+        let sockets = [
+            "--listen",
+            &self.socket("portals"),
+            "--operators",
+            &self.socket("operators"),
+        ];
+        program.args(sockets).args(arguments);
+        program.env("RUST_LOG", "error");
+        program
+    }
+
+    /// The address of a socket of the signer's.
+    pub(crate) fn socket(&self, name: &str) -> String {
+        let path = self.folder.path().join("sockets").join(name);
+        format!("unix:{}", path.display())
+    }
+
+    fn signed_at(&self, program: &mut Command, socket: &str) {
+        if self.apart {
+            program.args(["--signer", &self.socket(socket)]);
+        }
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -49,6 +99,7 @@ impl Site {
         std::fs::write(&path, file).unwrap();
         let mut program = self.program(&["property", "create", "--from"]);
         program.arg(path).arg("--data").arg(self.data());
+        self.signed_at(&mut program, "operators");
         program.output().unwrap()
     }
 
@@ -61,13 +112,16 @@ impl Site {
     /// `property begin-epoch`.
     pub(crate) fn begin_epoch(&self, arguments: &[&str]) -> Output {
         let mut program = self.program(&["property", "begin-epoch", "--data"]);
-        program.arg(self.data()).args(arguments).output().unwrap()
+        program.arg(self.data());
+        self.signed_at(&mut program, "operators");
+        program.args(arguments).output().unwrap()
     }
 
     /// `serve`, ready to be started.
     pub(crate) fn server(&self) -> Command {
         let mut program = self.program(&["serve", "--listen", "127.0.0.1:0", "--data"]);
         program.arg(self.data()).env("RUST_LOG", "warn");
+        self.signed_at(&mut program, "portals");
         program
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal};
+use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal, SignerPlace};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::json;
@@ -17,6 +17,7 @@ async fn behind(trusted: &[&str], folder: &tempfile::TempDir, place: &Place) -> 
     Portal::start(Config {
         data: folder.path().to_owned(),
         database: place.database.clone(),
+        signer: SignerPlace::Embedded,
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_env::SystemRandom;
-use latchkey_portal::{create_property, property_file};
+use latchkey_portal::{SignerPlace, create_property, property_file};
 use latchkey_protocol::ids::PropertyId;
 use latchkey_protocol::proof::KeyKind;
 use reqwest::Method;
@@ -34,6 +34,7 @@ pub(crate) async fn add(world: &World) -> PropertyId {
     create_property(
         world.folder.path(),
         &world.database.database,
+        &SignerPlace::Embedded,
         file,
         clock,
         random,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
-use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal, StartError, Tls};
+use latchkey_portal::{Config, Limits, MailRoute, Mailbox, Portal, SignerPlace, StartError, Tls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,6 +23,7 @@ fn config(folder: &Path, place: &Place, key: &str) -> Config {
     Config {
         data: folder.to_owned(),
         database: place.database.clone(),
+        signer: SignerPlace::Embedded,
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: Some(Tls {

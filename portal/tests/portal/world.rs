@@ -1,12 +1,12 @@
 //! A property with a portal that runs in this process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use latchkey_env::{SystemRandom, VirtualClock};
 use latchkey_portal::{
-    AuditChain, Config, Database, Limits, MailRoute, Mailbox, Portal, audit_chains, begin_epochs,
-    create_property, property_file,
+    AuditChain, Config, Database, Limits, MailRoute, Mailbox, Portal, Rate, SignerConfig,
+    SignerPlace, SignerService, audit_chains, begin_epochs, create_property, property_file,
 };
 use latchkey_protocol::ids::PropertyId;
 use latchkey_test_database::Fresh;
@@ -138,6 +138,35 @@ pub(crate) struct World {
     pub(crate) mail: Mailbox,
     pub(crate) portal: Portal,
     pub(crate) property: PropertyId,
+    /// None where it is embedded.
+    signer: Option<Apart>,
+}
+
+/// A signer of its own.
+struct Apart {
+    portals: PathBuf,
+    operators: PathBuf,
+    _running: SignerService,
+}
+
+impl Apart {
+    async fn start(folder: &tempfile::TempDir, clock: &VirtualClock) -> Self {
+        let socket = |name| folder.path().join("sockets").join(name);
+        let (portals, operators) = (socket("portals"), socket("operators"));
+        let config = SignerConfig {
+            data: folder.path().join("keys"),
+            listen: portals.clone(),
+            operators: Some(operators.clone()),
+            rate: Rate::default(),
+            clock: Arc::new(clock.clone()),
+            random: Arc::new(SystemRandom),
+        };
+        Self {
+            portals,
+            operators,
+            _running: SignerService::start(config).await.unwrap(),
+        }
+    }
 }
 
 impl World {
@@ -147,15 +176,32 @@ impl World {
 
     /// With some of the portal's configuration changed, until it is started again.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_at(false, change).await
+    }
+
+    /// With a signer that listens at a socket, for all instances.
+    pub(crate) async fn with_signer_apart() -> Self {
+        Self::start_at(true, |_| {}).await
+    }
+
+    async fn start_at(apart: bool, change: impl FnOnce(&mut Config)) -> Self {
         // The test's HTTP client has no cryptography of its own; the first test to come here brings it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let database = Place::make();
         let clock = VirtualClock::at("2026-11-24T09:00:00Z");
+        let mut signer = None;
+        if apart {
+            signer = Some(Apart::start(&folder, &clock).await);
+        }
+        let operators = signer.as_ref().map_or(SignerPlace::Embedded, |signer| {
+            SignerPlace::Socket(signer.operators.clone())
+        });
         let file = property_file::parse(FILE, "harbour.toml").unwrap();
         let made = create_property(
             folder.path(),
             &database.database,
+            &operators,
             file,
             Arc::new(clock.clone()),
             Arc::new(SystemRandom),
@@ -163,6 +209,9 @@ impl World {
         let property = made.await.unwrap().property;
         let mail = Mailbox::new();
         let mut config = config(&folder, &database, &clock, &mail);
+        if let Some(signer) = &signer {
+            config.signer = SignerPlace::Socket(signer.portals.clone());
+        }
         change(&mut config);
         let portal = Portal::start(config).await.unwrap();
         Self {
@@ -172,6 +221,7 @@ impl World {
             mail,
             portal,
             property,
+            signer,
         }
     }
 
@@ -189,10 +239,11 @@ impl World {
             mail,
             portal,
             property,
+            signer,
         } = self;
         portal.shutdown().await;
         change(folder.path());
-        let portal = start(&folder, &database, &clock, &mail).await;
+        let portal = start(&folder, &database, &clock, &mail, signer.as_ref()).await;
         Self {
             folder,
             database,
@@ -200,12 +251,21 @@ impl World {
             mail,
             portal,
             property,
+            signer,
         }
     }
 
     /// One more instance on the same database.
     pub(crate) async fn another(&self) -> Portal {
-        start(&self.folder, &self.database, &self.clock, &self.mail).await
+        let Self {
+            folder,
+            database,
+            clock,
+            mail,
+            signer,
+            ..
+        } = self;
+        start(folder, database, clock, mail, signer.as_ref()).await
     }
 
     /// Begins a new epoch, as the operator does after a restore.
@@ -214,6 +274,7 @@ impl World {
         begin_epochs(
             self.folder.path(),
             &self.database.database,
+            &SignerPlace::Embedded,
             &[],
             clock,
             random,
@@ -248,8 +309,12 @@ async fn start(
     database: &Place,
     clock: &VirtualClock,
     mail: &Mailbox,
+    signer: Option<&Apart>,
 ) -> Portal {
-    let config = config(folder, database, clock, mail);
+    let mut config = config(folder, database, clock, mail);
+    if let Some(signer) = signer {
+        config.signer = SignerPlace::Socket(signer.portals.clone());
+    }
     Portal::start(config).await.unwrap()
 }
 
@@ -262,6 +327,7 @@ fn config(
     Config {
         data: folder.path().to_owned(),
         database: database.database.clone(),
+        signer: SignerPlace::Embedded,
         listen: "127.0.0.1:0".parse().unwrap(),
         public_url: None,
         tls: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aliro::crypto::PublicKey;
 use aliro::document::issuer::{AccessDocument, Element, SALT_LEN, Unsigned, key_id};
 use aliro::document::{AccessData, DocumentError, IssuerName, Timestamp, Validity};
+use serde::{Deserialize, Serialize};
 
 use super::element::Shared;
 use super::name::{ElementName, Place};
@@ -20,7 +21,8 @@ const DOORS_A_DOCUMENT: usize = 16;
 const BEFORE_SIGNING: i64 = 3600;
 
 /// One key of a credential's holder, at one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyAt {
     /// Where.
     pub place: Place,

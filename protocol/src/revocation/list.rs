@@ -8,6 +8,7 @@ use aliro::document::{
     DocumentError, Extension, IssuerName, Iterations, RawDocument, Refusal, RevocationContext,
     RevocationData, RevocationEntry, Timestamp, TrustedIssuers, Validity, Verifier, key_hash,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::cbor::{FormatError, Reader, array};
 use crate::doorstate::ListNumber;
@@ -28,7 +29,8 @@ const MAX_EPOCHS: usize = 64;
 const NEVER: i64 = 253_402_300_799;
 
 /// All that is withdrawn at a property.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Revocations {
     /// The list's number.
     pub number: ListNumber,

@@ -3,8 +3,8 @@
 use aliro::crypto::PublicKey;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{FormatError, Reader, Writer};
-use crate::cbor::inner;
+use super::{FormatError, MAX_STATEMENT, Reader, Writer};
+use crate::cbor::{array, inner};
 use crate::pass::{MAX_PASS, SignedPass};
 use crate::rules::{Holidays, MAX_CHANGES, MAX_HOLIDAYS, OffsetChange, Offsets, Span};
 
@@ -48,6 +48,24 @@ impl Default for DoorSettings {
 }
 
 impl Body {
+    /// What it says alone, without number or addressee, as the portal asks its signer for it: `[1, kind, body]`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.write(array().uint(self.kind())).finish()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        let mut reader = Reader::versioned(bytes, MAX_STATEMENT)?;
+        let kind = reader.uint()?;
+        let body = Self::read(kind, &mut reader)?;
+        reader.end()?;
+        Ok(body)
+    }
+
     pub(super) fn kind(&self) -> u64 {
         match self {
             Self::Settings(_) => 1,

@@ -9,6 +9,7 @@ mod series;
 use aliro::crypto::PublicKey;
 
 pub use body::{Body, DoorSettings, PropertySettings};
+use serde::{Deserialize, Serialize};
 pub use series::Step;
 
 use crate::cbor::{FormatError, Reader, Writer, array};
@@ -19,7 +20,8 @@ use crate::signing::{Purpose, SignedError, input, signed};
 pub const MAX_STATEMENT: usize = 32 * 1024;
 
 /// To whom a statement speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Addressee {
     /// Every door of the property.
     All,
