@@ -205,7 +205,10 @@ async fn connect(portal: SocketAddr, controllers: &[Controller], told: &Arrivals
 
 /// Until the last door has the list, from the moment at which staff ask.
 fn withdrawal(portal: Rc<Portal>, lines: Lines, told: Arrivals) -> Timed {
+    // The lines end before their portal does.
+    let both = (lines, portal);
     Timed::told(move || {
+        let (lines, portal) = &both;
         let runtime = &portal.apart.runtime;
         let key = runtime.block_on(portal.issue());
         told.expect(lines.len());

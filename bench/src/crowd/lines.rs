@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
+use latchkey_env::SystemClock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -49,7 +50,7 @@ impl Arrivals {
 
     /// Returns once all have come.
     pub(super) async fn all(&self) {
-        let all = tokio::time::timeout(LOST, self.0.all.notified());
+        let all = latchkey_env::timeout(&SystemClock, LOST, self.0.all.notified());
         all.await.expect("each line brings its message");
     }
 }

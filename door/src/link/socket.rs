@@ -14,6 +14,8 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A revocation list of 1 MiB, in base64, in JSON; nothing that is longer.
 const LONGEST_MESSAGE: usize = 2 * 1024 * 1024;
+/// Kept as long as the line stands: most messages fit, and a controller has little memory. The library would keep 128 KiB.
+const READ_AT_ONCE: usize = 4 * 1024;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,8 @@ pub(super) async fn connect(portal: &Url) -> Result<Socket, ConnectError> {
     };
     let config = WebSocketConfig::default()
         .max_message_size(Some(LONGEST_MESSAGE))
-        .max_frame_size(Some(LONGEST_MESSAGE));
+        .max_frame_size(Some(LONGEST_MESSAGE))
+        .read_buffer_size(READ_AT_ONCE);
     let (socket, _) =
         connect_async_tls_with_config(address.as_str(), Some(config), true, Some(connector))
             .await

@@ -21,6 +21,9 @@ use crate::fault::Fault;
 use crate::http::{Network, Problems, Shared};
 
 const LARGEST_MESSAGE: usize = 1024 * 1024;
+/// What is read of a line at once, and kept for it as long as it stands: most messages fit, and thousands stand. The
+/// library would keep 128 KiB.
+pub(crate) const READ_AT_ONCE: usize = 4 * 1024;
 
 /// A controller's WebSocket. Text messages, one JSON object each; it signs in with its reader key.
 #[utoipa::path(get, path = "/v1/door/socket", tag = "doors",
@@ -31,7 +34,9 @@ pub(crate) async fn door_socket(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Fault> {
     let place = app.waiting.take(Some(network.0))?;
-    let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
+    let upgrade = upgrade
+        .max_message_size(LARGEST_MESSAGE)
+        .read_buffer_size(READ_AT_ONCE);
     Ok(upgrade.on_upgrade(move |socket| conversation::run(app, socket, place)))
 }
 

@@ -10,6 +10,7 @@ use axum::response::Response;
 use latchkey_protocol::api::problem::ProblemType;
 use latchkey_protocol::ids::{DoorId, PropertyId};
 
+use crate::door_socket::READ_AT_ONCE;
 use crate::fault::Fault;
 use crate::http::{Caller, Network, Problems, Shared};
 use crate::model::{door, member};
@@ -45,7 +46,9 @@ pub(crate) async fn relay(
     let place = app.waiting.take(Some(network.0))?;
     let line = PhoneLine::open(&app, property, door, device).await?;
     let line = line.ok_or(Fault::new(ProblemType::DoorOffline))?;
-    let upgrade = upgrade.max_message_size(LARGEST_MESSAGE);
+    let upgrade = upgrade
+        .max_message_size(LARGEST_MESSAGE)
+        .read_buffer_size(READ_AT_ONCE);
     Ok(upgrade.on_upgrade(move |socket| async move {
         carry(app, socket, line).await;
         drop(place);
