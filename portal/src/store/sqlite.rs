@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use latchkey_protocol::ids::PropertyId;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
@@ -53,6 +54,8 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     // Another process (`property create`) may hold the file for a moment.
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Else many statements are parsed and planned anew whenever another value is bound to them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
