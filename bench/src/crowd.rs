@@ -21,7 +21,7 @@ use self::lines::{Arrivals, Lines};
 use crate::doors::{Controller, Line};
 use crate::measure::{Timed, elapsed};
 use crate::process::Process;
-use crate::scene::{Apart, HEAD, OWNER, Scene, done, doors};
+use crate::scene::{Apart, HEAD, OWNER, RESIDENT, RITA, Scene, done, doors};
 use crate::table::{Bench, Limit};
 
 /// Lines of a server that is weighed, and as many of them as hear of a withdrawal.
@@ -39,7 +39,6 @@ const LIMIT: f64 = 1.5;
 /// A round takes some tenths of a second.
 const ROUNDS: usize = 30;
 
-const RESIDENT: &str = "rita@example.com";
 /// The door of the keys that are withdrawn; it has no controller.
 const CELLAR: &str = "Cellar";
 
@@ -173,11 +172,7 @@ fn address_of(installer: usize) -> String {
 
 fn property() -> String {
     let mut file = format!(
-        "{HEAD}
-         [[people]]
-         name = \"Rita Resident\"
-         role = \"resident\"
-         email = \"{RESIDENT}\"
+        "{HEAD}{RITA}
          [[doors]]
          name = \"{CELLAR}\"
          kind = \"common_area\"

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use self::bare::Bare;
 use crate::doors::{Controller, Line};
 use crate::measure::{Timed, elapsed};
-use crate::scene::{HEAD, OWNER, Scene, doors};
+use crate::scene::{HEAD, OWNER, RESIDENT, RITA, Scene, doors};
 use crate::table::{Bench, Limit};
 
 /// Doors that report at once; one event at a time each, the next when the last is kept.
@@ -30,8 +30,6 @@ pub(crate) const REPORTED: u32 = DOORS * EVENTS;
 
 /// How many times as long as its peer an event may take.
 pub(crate) const LIMIT: f64 = 2.0;
-
-const RESIDENT: &str = "rita@example.com";
 
 pub(crate) fn bench() -> Bench {
     let mut bench = Bench::new("events");
@@ -47,11 +45,7 @@ pub(crate) fn bench() -> Bench {
 
 pub(crate) fn property() -> String {
     let mut file = format!(
-        "{HEAD}
-         [[people]]
-         name = \"Rita Resident\"
-         role = \"resident\"
-         email = \"{RESIDENT}\"
+        "{HEAD}{RITA}
          [[keys]]
          name = \"Home\"
          kind = \"mobile\"

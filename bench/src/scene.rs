@@ -33,6 +33,17 @@ name = "Olga Owner"
 email = "owner@example.com"
 "#;
 
+/// Whose phone it is that most benches look at.
+pub(crate) const RESIDENT: &str = "rita@example.com";
+
+/// Rita, for a property file.
+pub(crate) const RITA: &str = r#"
+[[people]]
+name = "Rita Resident"
+role = "resident"
+email = "rita@example.com"
+"#;
+
 /// Doors with a network, for a property file: *Door 0* and so on.
 pub(crate) fn doors(count: usize, kind: &str) -> String {
     let door = |number| {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::measure::Timed;
-use crate::scene::{HEAD, OWNER, Scene, doors};
+use crate::scene::{HEAD, OWNER, RESIDENT, RITA, Scene, doors};
 use crate::table::{Bench, Limit};
 
 /// Keys of one person, over so many doors: as many at each as its elements of a grant can hold apart.
@@ -23,8 +23,6 @@ const DOORS: usize = 125;
 
 /// Seconds that it may take.
 const LIMIT: f64 = 5e-3;
-
-const RESIDENT: &str = "rita@example.com";
 
 pub(crate) fn bench() -> Bench {
     let mut bench = Bench::new("wallet");
@@ -42,13 +40,7 @@ pub(crate) fn bench() -> Bench {
 }
 
 fn property() -> String {
-    let mut file = format!(
-        "{HEAD}
-         [[people]]
-         name = \"Rita Resident\"
-         role = \"resident\"
-         email = \"{RESIDENT}\"\n"
-    );
+    let mut file = format!("{HEAD}{RITA}");
     file += &doors(DOORS, "unit");
     for key in 0..KEYS {
         file += &format!(

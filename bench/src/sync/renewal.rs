@@ -8,7 +8,7 @@ use flate2::read::GzDecoder;
 use latchkey_env::VirtualClock;
 use latchkey_protocol::api::sync::{Entity, SyncPage};
 
-use crate::scene::{HEAD, Scene};
+use crate::scene::{HEAD, RESIDENT, RITA, Scene};
 use crate::table::{Bench, Limit};
 
 /// Past half of a grant's life.
@@ -17,15 +17,8 @@ const LATER: Duration = Duration::from_secs(4 * 24 * 3600);
 /// How many times its own bytes.
 const LIMIT: f64 = 1.2;
 
-const RESIDENT: &str = "rita@example.com";
-
 /// A resident's: the house, the way to it, the car, the rest.
 const KEYS: &str = r#"
-[[people]]
-name = "Rita Resident"
-role = "resident"
-email = "rita@example.com"
-
 [[doors]]
 name = "Apartment 12"
 kind = "unit"
@@ -74,7 +67,7 @@ windows = [{ days = ["mon", "wed", "fri"], from = "06:00", to = "22:00" }]
 
 pub(super) fn add(bench: &mut Bench) {
     let clock = VirtualClock::at("2026-11-24T09:00:00Z");
-    let (scene, bodies) = Scene::metered(&format!("{HEAD}{KEYS}"), Arc::new(clock.clone()));
+    let (scene, bodies) = Scene::metered(&format!("{HEAD}{RITA}{KEYS}"), Arc::new(clock.clone()));
     let rita = scene.phone(RESIDENT);
     bodies.take();
     clock.advance(LATER);

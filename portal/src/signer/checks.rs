@@ -22,8 +22,8 @@ const LIFETIME: std::ops::RangeInclusive<u32> = 3600..=30 * 24 * 3600;
 const AHEAD: i64 = 3600;
 /// An opening ends by itself after a minute at most.
 const LONGEST_PULSE_MS: u32 = 60_000;
-/// Three series a door, of eight thousand doors, and the two for all.
-const MOST_SERIES: usize = 3 * 8192 + 2;
+/// Three series a door, of as many doors as there are numbers for, and the two for all.
+const MOST_SERIES: usize = 3 * 65_536 + 2;
 
 /// How much is signed for one property of what opens doors: grants, passes, statements, bundles, certificates. What
 /// withdraws, tells the time or acknowledges is never held back.
